@@ -1,0 +1,551 @@
+//! Bytes that another thread or process may write at any moment, read and written as atomic words.
+//!
+//! * Before the first slot: written by the producer's process, as relaxed or ordered atomic words;
+//!   read by anyone as atomic words.
+//! * Slots: written by the producer's process, as relaxed atomic words under the stripe's write
+//!   lock; read by anyone as relaxed atomic words, and plainly under the stripe's read lock.
+//!
+//! A range is always cut into the same words: the cut depends on its offset and length alone. Two
+//! sides that use the same ranges therefore never race with accesses of different sizes. What a
+//! racing copy returns may be torn; the ring's protocol and the record's CRC decide what it is
+//! worth.
+
+use std::{
+    fmt, io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence},
+    },
+    time::Duration,
+};
+
+use crossbeam_utils::CachePadded;
+use memmap2::MmapRaw;
+use parking_lot::RwLock;
+use rustix::thread::futex;
+
+/// Locks that guard slots inside the producer's process; slot `i` belongs to lock `i % count`.
+pub(crate) type Stripes = Arc<[CachePadded<RwLock<()>>]>;
+
+/// A window of a file, or of the simulated disk.
+pub(crate) struct Region {
+    base: *mut u8,
+    length: usize,
+    writable: bool,
+    slots: Option<Slots>,
+    memory: Memory,
+    #[cfg(feature = "test-util")]
+    watch: Option<Arc<dyn Watch>>,
+}
+
+enum Memory {
+    Mapped(MmapRaw),
+    #[cfg(feature = "test-util")]
+    Heap(#[expect(dead_code, reason = "keeps the bytes behind `base` alive")] Arc<Heap>),
+}
+
+/// Where the slots lie and what guards them. Only in the producer's process.
+struct Slots {
+    first: usize,
+    size: usize,
+    stripes: Stripes,
+    /// Slots in other regions: neighbours across a boundary have different stripes too.
+    before: usize,
+    ended: AtomicBool,
+}
+
+// SAFETY: `base` points into `memory`, which lives as long as the region and may be shared between
+// threads; every access through `base` is atomic or under the stripe's lock (see the table above).
+unsafe impl Send for Region {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Region {}
+
+impl Region {
+    /// Takes over a mapping of a file.
+    pub(crate) fn mapped(map: MmapRaw, writable: bool) -> Self {
+        Self {
+            base: map.as_mut_ptr(),
+            length: map.len(),
+            writable,
+            slots: None,
+            memory: Memory::Mapped(map),
+            #[cfg(feature = "test-util")]
+            watch: None,
+        }
+    }
+
+    /// Guards the slots of `size` bytes from byte `first` on: from now on they are written with
+    /// [`Region::write_slot`] only. `before` slots lie in other regions with the same stripes.
+    pub(crate) fn guard_slots(
+        &mut self,
+        first: usize,
+        size: usize,
+        stripes: Stripes,
+        before: usize,
+    ) {
+        let ended = AtomicBool::new(false);
+        self.slots = Some(Slots { first, size, stripes, before, ended });
+    }
+
+    /// Ends views for good, after the last one returned: the caller is about to let another
+    /// producer in. Must not be called from inside a view.
+    pub(crate) fn end_views(&self) {
+        let Some(slots) = &self.slots else { return };
+        slots.ended.store(true, Ordering::Release);
+        for stripe in slots.stripes.iter() {
+            // Whoever looks has the read lock; whoever comes later sees `ended` behind this lock.
+            drop(stripe.write());
+        }
+    }
+
+    /// The aligned 8-byte word at `offset`, Relaxed.
+    #[inline]
+    pub(crate) fn load(&self, offset: usize) -> u64 {
+        u64::from_le(self.word(offset).load(Ordering::Relaxed))
+    }
+
+    /// The same with Acquire, as a relaxed load and a fence: on read-only memory, which is what
+    /// readers map, std promises relaxed loads only.
+    #[inline]
+    pub(crate) fn load_acquire(&self, offset: usize) -> u64 {
+        let value = self.load(offset);
+        fence(Ordering::Acquire);
+        value
+    }
+
+    /// Stores the aligned 8-byte word at `offset`.
+    #[inline]
+    pub(crate) fn store(&self, offset: usize, value: u64, order: Ordering) {
+        self.check_header(offset, 8);
+        self.watched::<true>(offset, 8, || self.word(offset).store(value.to_le(), order));
+    }
+
+    /// Copies bytes out, word by word.
+    #[inline]
+    pub(crate) fn read(&self, offset: usize, out: &mut [u8]) {
+        self.check(offset, out.len());
+        #[cfg(feature = "test-util")]
+        if let Some(watch) = &self.watch {
+            watch.loaded(out.len());
+        }
+        let (head, body) = cut(offset, out.len());
+        let (head, rest) = out.split_at_mut(head);
+        let (body, tail) = rest.split_at_mut(body);
+        let at = self.read_edge(offset, head);
+        for (word, out) in self.words(at, body.len()).iter().zip(body.chunks_exact_mut(8)) {
+            out.copy_from_slice(&u64::from_le(word.load(Ordering::Relaxed)).to_le_bytes());
+        }
+        self.read_edge(at + body.len(), tail);
+    }
+
+    /// Copies bytes in, word by word. Slots that are guarded are refused: see `write_slot`.
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
+        self.check_header(offset, bytes.len());
+        self.write_words(offset, bytes);
+    }
+
+    /// Stores a slot under its stripe's write lock: payload, then CRC.
+    #[inline]
+    pub(crate) fn write_slot(&self, index: usize, payload: &[u8], crc: u32) {
+        let slots = self.slots.as_ref().expect("only a producer's region has guarded slots");
+        assert!(payload.len() + 4 == slots.size, "a slot is its payload and a CRC");
+        let offset = slots.first + index * slots.size;
+        let _guard = slots.stripe(index).write();
+        self.write_words(offset, payload);
+        self.write_words(offset + payload.len(), &crc.to_le_bytes());
+    }
+
+    /// Stores the slot's own bytes once more, so that the next sync writes them.
+    pub(crate) fn write_slot_again(&self, index: usize) {
+        let slots = self.slots.as_ref().expect("only a producer's region has guarded slots");
+        let (offset, payload_bytes) = (slots.first + index * slots.size, slots.size - 4);
+        let mut bytes = vec![0; slots.size];
+        let _guard = slots.stripe(index).write();
+        // The claim that covers these bytes was stored by another thread: whoever sees a word that
+        // is stored here has to see that claim too.
+        fence(Ordering::Release);
+        let (payload, crc) = bytes.split_at_mut(payload_bytes);
+        self.read(offset, payload);
+        self.read(offset + payload_bytes, crc);
+        self.write_words(offset, payload);
+        self.write_words(offset + payload_bytes, crc);
+    }
+
+    /// Shows a slot in place, payload and CRC, under its stripe's read lock; `None` where there are
+    /// no locks: in other processes, and after `end_views`.
+    ///
+    /// The lock is taken recursively: a thread may look at several slots at once. The producer
+    /// cannot write this stripe's slots meanwhile.
+    #[inline]
+    pub(crate) fn view_slot<R>(
+        &self,
+        index: usize,
+        look: impl FnOnce(&[u8], u32) -> R,
+    ) -> Option<R> {
+        let slots = self.slots.as_ref()?;
+        let offset = slots.first + index * slots.size;
+        self.check(offset, slots.size);
+        #[cfg(feature = "test-util")]
+        if let Some(watch) = &self.watch {
+            watch.loaded(slots.size);
+        }
+        let _guard = slots.stripe(index).read_recursive();
+        if slots.ended.load(Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: `check` bounds the range. Nobody writes it while the slice lives: this process
+        // writes slots only in `write_slot` and `write_slot_again`, under the write lock that the
+        // guard excludes; other processes map the file read-only while the archive's lock is held,
+        // which is not given up before `end_views`. Concurrent reads are no race. The file is never
+        // shrunk while mapped.
+        let bytes = unsafe { std::slice::from_raw_parts(self.base.add(offset), slots.size) };
+        let (payload, crc) = bytes.split_at(slots.size - 4);
+        Some(look(payload, u32::from_le_bytes(crc.try_into().unwrap_or_default())))
+    }
+
+    /// Makes the bytes of a range durable. Other bytes may be written too.
+    pub(crate) fn sync(&self, offset: usize, length: usize) -> io::Result<()> {
+        self.check(offset, length);
+        match &self.memory {
+            // Another thread may hold a view, which does not matter: the kernel only reads.
+            Memory::Mapped(map) => map.flush_range(offset, length),
+            #[cfg(feature = "test-util")]
+            Memory::Heap(_) => match &self.watch {
+                Some(watch) => watch.sync(offset, length),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Sleeps until the 4-byte word at `offset` is woken or differs from `seen`, or time is over.
+    pub(crate) fn wait(&self, offset: usize, seen: u32, timeout: Duration) {
+        match &self.memory {
+            Memory::Mapped(_) => {
+                let timeout = rustix::thread::Timespec {
+                    tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
+                    tv_nsec: timeout.subsec_nanos().into(),
+                };
+                // Every way to return (woken, changed, timed out, a signal) means: look again.
+                let shared = futex::Flags::empty();
+                let _ = futex::wait(self.half_word(offset), shared, seen, Some(&timeout));
+            }
+            #[cfg(feature = "test-util")]
+            Memory::Heap(_) => std::thread::yield_now(),
+        }
+    }
+
+    /// The 4-byte word that [`Region::wait`] compares.
+    pub(crate) fn wait_word(&self, offset: usize) -> u32 {
+        let word = self.half_word(offset).load(Ordering::Relaxed);
+        fence(Ordering::Acquire);
+        word
+    }
+
+    /// Changes the word at `offset` and wakes everybody who waits on it, in any process.
+    pub(crate) fn wake(&self, offset: usize) {
+        self.check_header(offset, 4);
+        self.watched::<true>(offset, 4, || {
+            self.half_word(offset).fetch_add(1, Ordering::Release);
+        });
+        // Failure would mean a bad address or flag: a bug here, and sleeps are bounded anyway.
+        // Nobody waits on the simulated disk.
+        let _ = futex::wake(self.half_word(offset), futex::Flags::empty(), i32::MAX as u32);
+    }
+
+    #[inline]
+    fn write_words(&self, offset: usize, bytes: &[u8]) {
+        #[cfg(feature = "test-util")]
+        if self.watch.is_some() {
+            return self.write_cut::<true>(offset, bytes);
+        }
+        self.write_cut::<false>(offset, bytes);
+    }
+
+    #[inline]
+    fn write_cut<const WATCHED: bool>(&self, offset: usize, bytes: &[u8]) {
+        let (head, body) = cut(offset, bytes.len());
+        let (head, rest) = bytes.split_at(head);
+        let (body, tail) = rest.split_at(body);
+        let at = self.write_edge::<WATCHED>(offset, head);
+        let words = self.words(at, body.len());
+        for ((word, bytes), at) in words.iter().zip(body.chunks_exact(8)).zip((at..).step_by(8)) {
+            let value = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
+            self.watched::<WATCHED>(at, 8, || word.store(value.to_le(), Ordering::Relaxed));
+        }
+        self.write_edge::<WATCHED>(at + body.len(), tail);
+    }
+
+    /// Reads the bytes beside the aligned words, in pieces of 4, 2 and 1; the offset behind them.
+    #[inline]
+    fn read_edge(&self, offset: usize, mut out: &mut [u8]) -> usize {
+        let mut at = offset;
+        while let Some(width) = piece_width(at, out.len()) {
+            let (piece, rest) = out.split_at_mut(width);
+            match width {
+                4 => piece.copy_from_slice(
+                    &u32::from_le(self.half_word(at).load(Ordering::Relaxed)).to_le_bytes(),
+                ),
+                2 => piece.copy_from_slice(
+                    &u16::from_le(self.quarter_word(at).load(Ordering::Relaxed)).to_le_bytes(),
+                ),
+                _ => piece[0] = self.byte(at).load(Ordering::Relaxed),
+            }
+            at += width;
+            out = rest;
+        }
+        at
+    }
+
+    #[inline]
+    fn write_edge<const WATCHED: bool>(&self, offset: usize, mut bytes: &[u8]) -> usize {
+        let mut at = offset;
+        while let Some(width) = piece_width(at, bytes.len()) {
+            let (piece, rest) = bytes.split_at(width);
+            self.watched::<WATCHED>(at, width, || match *piece {
+                [a, b, c, d] => self
+                    .half_word(at)
+                    .store(u32::from_le_bytes([a, b, c, d]).to_le(), Ordering::Relaxed),
+                [a, b] => self
+                    .quarter_word(at)
+                    .store(u16::from_le_bytes([a, b]).to_le(), Ordering::Relaxed),
+                _ => self.byte(at).store(piece[0], Ordering::Relaxed),
+            });
+            at += width;
+            bytes = rest;
+        }
+        at
+    }
+
+    #[inline]
+    fn word(&self, offset: usize) -> &AtomicU64 {
+        self.check_aligned(offset, 8);
+        // SAFETY: in bounds and aligned by the check (`base` is aligned to a page or a word); all
+        // accesses of this process to these bytes are atomic or excluded by a stripe's lock.
+        unsafe { AtomicU64::from_ptr(self.base.add(offset).cast()) }
+    }
+
+    /// The aligned 8-byte words of a range.
+    #[inline]
+    fn words(&self, offset: usize, bytes: usize) -> &[AtomicU64] {
+        if bytes == 0 {
+            return &[];
+        }
+        self.check(offset, bytes);
+        assert!(offset.is_multiple_of(8), "{offset} is not aligned to a word");
+        // SAFETY: as in `word`, for each of them; a slice of atomics may change while it is shared.
+        unsafe { std::slice::from_raw_parts(self.base.add(offset).cast(), bytes / 8) }
+    }
+
+    #[inline]
+    fn half_word(&self, offset: usize) -> &AtomicU32 {
+        self.check_aligned(offset, 4);
+        // SAFETY: as in `word`.
+        unsafe { AtomicU32::from_ptr(self.base.add(offset).cast()) }
+    }
+
+    #[inline]
+    fn quarter_word(&self, offset: usize) -> &AtomicU16 {
+        self.check_aligned(offset, 2);
+        // SAFETY: as in `word`.
+        unsafe { AtomicU16::from_ptr(self.base.add(offset).cast()) }
+    }
+
+    #[inline]
+    fn byte(&self, offset: usize) -> &AtomicU8 {
+        self.check_aligned(offset, 1);
+        // SAFETY: as in `word`.
+        unsafe { AtomicU8::from_ptr(self.base.add(offset)) }
+    }
+
+    /// Runs a store; the simulated disk may drop it (the process is dead) and counts it.
+    #[inline]
+    fn watched<const WATCHED: bool>(&self, offset: usize, width: usize, store: impl FnOnce()) {
+        #[cfg(feature = "test-util")]
+        if WATCHED && let Some(watch) = &self.watch {
+            if watch.may_store() {
+                store();
+                watch.stored(offset, width);
+            }
+            return;
+        }
+        let _ = (offset, width);
+        store();
+    }
+
+    #[inline]
+    fn check(&self, offset: usize, length: usize) {
+        let inside = offset.checked_add(length).is_some_and(|end| end <= self.length);
+        assert!(inside, "{length} bytes at {offset} are not inside a region of {}", self.length);
+    }
+
+    #[inline]
+    fn check_aligned(&self, offset: usize, width: usize) {
+        self.check(offset, width);
+        assert!(offset.is_multiple_of(width), "{offset} is not aligned to {width}");
+    }
+
+    /// Stores outside the slots only; a read-only mapping would answer with a signal.
+    #[inline]
+    fn check_header(&self, offset: usize, length: usize) {
+        self.check(offset, length);
+        assert!(self.writable, "this region was mapped for reading");
+        let end = self.slots.as_ref().map_or(self.length, |slots| slots.first);
+        assert!(offset + length <= end, "slots are written with write_slot");
+    }
+}
+
+impl Slots {
+    #[inline]
+    fn stripe(&self, index: usize) -> &RwLock<()> {
+        &self.stripes[(self.before + index) % self.stripes.len()]
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Region").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+/// Bytes before the first aligned word of a range, and the bytes of the whole words after them.
+#[inline]
+fn cut(offset: usize, length: usize) -> (usize, usize) {
+    let head = (offset.wrapping_neg() % 8).min(length);
+    (head, (length - head) / 8 * 8)
+}
+
+/// Width of the next piece of an edge: as wide as its alignment and what is left allow.
+#[inline]
+fn piece_width(offset: usize, left: usize) -> Option<usize> {
+    [4, 2, 1].into_iter().find(|&width| offset.is_multiple_of(width) && width <= left)
+}
+
+#[cfg(feature = "test-util")]
+pub(crate) use simulated::{Heap, Watch};
+
+/// What the simulated disk needs from a region.
+#[cfg(feature = "test-util")]
+mod simulated {
+    use std::{
+        io,
+        sync::{
+            Arc,
+            atomic::{AtomicU64, Ordering},
+        },
+    };
+
+    use super::{Memory, Region};
+
+    /// Told of every access, so that a test can count, drop and cut.
+    pub(crate) trait Watch: std::fmt::Debug + Send + Sync {
+        /// Whether the process that stores is alive.
+        fn may_store(&self) -> bool;
+        /// These bytes were stored just now.
+        fn stored(&self, offset: usize, length: usize);
+        /// That many bytes were copied out.
+        fn loaded(&self, length: usize);
+        /// Makes a range of a heap region durable.
+        fn sync(&self, offset: usize, length: usize) -> io::Result<()>;
+    }
+
+    /// The page cache of a simulated file.
+    #[derive(Debug)]
+    pub(crate) struct Heap(Box<[AtomicU64]>);
+
+    impl Heap {
+        pub(crate) fn new(length: usize) -> Arc<Self> {
+            let words = length.div_ceil(8);
+            Arc::new(Self((0..words).map(|_| AtomicU64::new(0)).collect()))
+        }
+
+        /// All bytes as a region of `length`, watched by `watch`.
+        pub(crate) fn region(
+            self: &Arc<Self>,
+            length: usize,
+            writable: bool,
+            watch: Arc<dyn Watch>,
+        ) -> Region {
+            assert!(length <= self.0.len() * 8, "a region lies inside its file");
+            Region {
+                // Atomics may be written through a shared reference; so may their bytes.
+                base: self.0.as_ptr().cast_mut().cast(),
+                length,
+                writable,
+                slots: None,
+                memory: Memory::Heap(Arc::clone(self)),
+                watch: Some(watch),
+            }
+        }
+
+        /// Copies bytes out as the disk would see them.
+        pub(crate) fn load(&self, offset: usize, out: &mut [u8]) {
+            for (at, byte) in (offset..).zip(out) {
+                let word = u64::from_le(self.0[at / 8].load(Ordering::Relaxed));
+                *byte = word.to_le_bytes()[at % 8];
+            }
+        }
+
+        /// Puts bytes in, for a power cut or a positional write; nobody stores meanwhile.
+        pub(crate) fn put(&self, offset: usize, bytes: &[u8]) {
+            for (at, &byte) in (offset..).zip(bytes) {
+                let mut word = u64::from_le(self.0[at / 8].load(Ordering::Relaxed)).to_le_bytes();
+                word[at % 8] = byte;
+                self.0[at / 8].store(u64::from_le_bytes(word).to_le(), Ordering::Relaxed);
+            }
+        }
+    }
+
+    impl Region {
+        /// Lets a test watch a mapping of a real file.
+        pub(crate) fn watched_by(mut self, watch: Arc<dyn Watch>) -> Self {
+            self.watch = Some(watch);
+            self
+        }
+
+        /// A mapping without a watcher, for the tests of this file.
+        #[cfg(test)]
+        pub(super) fn of_anonymous_memory(length: usize) -> Self {
+            let map = memmap2::MmapOptions::new().len(length).map_anon().expect("memory");
+            Self::mapped(map.into(), true)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cut_of_a_range_copies_exactly_its_bytes() {
+        let region = Region::of_anonymous_memory(4096);
+        for offset in 0..24 {
+            for length in 0..40 {
+                region.write(0, &[0xAA; 96]);
+                let bytes: Vec<u8> = (1..=length).collect();
+                region.write(offset, &bytes);
+                let mut all = [0; 96];
+                region.read(0, &mut all);
+                let end = offset + usize::from(length);
+                assert_eq!(all[offset..end], bytes[..]);
+                assert!(all[..offset].iter().chain(&all[end..]).all(|&byte| byte == 0xAA));
+                let mut back = vec![0; usize::from(length)];
+                region.read(offset, &mut back);
+                assert_eq!(back, bytes);
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "not inside a region")]
+    fn a_range_that_overflows_is_refused() {
+        Region::of_anonymous_memory(4096).read(usize::MAX, &mut [0; 2]);
+    }
+
+    #[test]
+    #[should_panic(expected = "write_slot")]
+    fn guarded_slots_cannot_be_written_past_their_lock() {
+        let mut region = Region::of_anonymous_memory(4096);
+        region.guard_slots(1024, 16, Arc::from([CachePadded::new(RwLock::new(()))]), 0);
+        region.write(1020, &[0; 8]);
+    }
+}

@@ -1,0 +1,242 @@
+//! The one way to files, mappings and time: the operating system's, or a simulated disk that can
+//! lose power. Structures see [`Disk`] and [`File`] only, so every promise about crashes can be
+//! tried out on the same code that runs on a real disk.
+
+use std::{ffi::OsString, io, path::Path, time::Duration};
+
+#[cfg(feature = "test-util")]
+use super::sim::{SimDisk, SimFile};
+use super::{
+    raw::Region,
+    real::{RealDisk, RealFile},
+};
+
+/// What may be done with an opened file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+/// What a path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileKind {
+    Regular,
+    Directory,
+    /// A device, a pipe, ..
+    Special,
+}
+
+/// Which file on which device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileId {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+}
+
+/// Which boot of which machine: 128 random bits.
+pub(crate) type BootId = [u64; 2];
+
+/// The operating system, or a simulated disk.
+#[derive(Debug, Clone)]
+pub(crate) enum Disk {
+    Real(RealDisk),
+    #[cfg(feature = "test-util")]
+    Sim(SimDisk),
+}
+
+impl Default for Disk {
+    fn default() -> Self {
+        Self::Real(RealDisk::default())
+    }
+}
+
+/// An opened file of either.
+#[derive(Debug)]
+pub(crate) enum File {
+    Real(RealFile),
+    #[cfg(feature = "test-util")]
+    Sim(SimFile),
+}
+
+/// Calls the same method on whichever disk or file it is.
+macro_rules! dispatch {
+    ($self:ident: $kind:ident, $it:ident => $call:expr) => {
+        match $self {
+            $kind::Real($it) => $call,
+            #[cfg(feature = "test-util")]
+            $kind::Sim($it) => $call,
+        }
+    };
+}
+
+impl Disk {
+    /// Opens an existing file.
+    pub(crate) fn open(&self, path: &Path, access: Access) -> io::Result<File> {
+        match self {
+            Self::Real(disk) => disk.open(path, access).map(File::Real),
+            #[cfg(feature = "test-util")]
+            Self::Sim(disk) => disk.open(path, access).map(File::Sim),
+        }
+    }
+
+    /// Opens a file for writing, making an empty one if there is none.
+    pub(crate) fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
+        match self {
+            Self::Real(disk) => disk.create(path, mode).map(File::Real),
+            #[cfg(feature = "test-util")]
+            Self::Sim(disk) => disk.create(path).map(File::Sim),
+        }
+    }
+
+    /// Gives a file its new name, unless that name is taken: `AlreadyExists`.
+    pub(crate) fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        dispatch!(self: Self, disk => disk.rename_new(from, to))
+    }
+
+    pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
+        dispatch!(self: Self, disk => disk.remove(path))
+    }
+
+    /// Names in a directory.
+    pub(crate) fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
+        dispatch!(self: Self, disk => disk.list(directory))
+    }
+
+    /// Makes the names in a directory durable.
+    pub(crate) fn sync_directory(&self, directory: &Path) -> io::Result<()> {
+        dispatch!(self: Self, disk => disk.sync_directory(directory))
+    }
+
+    /// Which file a path leads to now.
+    pub(crate) fn identify(&self, path: &Path) -> io::Result<FileId> {
+        dispatch!(self: Self, disk => disk.identify(path))
+    }
+
+    /// The file system's type as `statfs` tells it.
+    pub(crate) fn file_system_type(&self, directory: &Path) -> io::Result<u64> {
+        dispatch!(self: Self, disk => disk.file_system_type(directory))
+    }
+
+    pub(crate) fn boot_id(&self) -> io::Result<BootId> {
+        dispatch!(self: Self, disk => disk.boot_id())
+    }
+
+    pub(crate) fn random_bytes(&self, out: &mut [u8]) -> io::Result<()> {
+        dispatch!(self: Self, disk => disk.random_bytes(out))
+    }
+
+    /// Time since some moment in the past; never goes back.
+    pub(crate) fn now(&self) -> Duration {
+        dispatch!(self: Self, disk => disk.now())
+    }
+
+    /// Whether background threads serve a structure; on the simulated disk its driver takes their
+    /// steps one by one, so that a seed repeats a run.
+    pub(crate) fn has_threads(&self) -> bool {
+        matches!(self, Self::Real(_))
+    }
+}
+
+impl File {
+    pub(crate) fn length(&self) -> io::Result<u64> {
+        dispatch!(self: Self, file => file.length())
+    }
+
+    pub(crate) fn kind(&self) -> io::Result<FileKind> {
+        dispatch!(self: Self, file => file.kind())
+    }
+
+    /// Bytes of disk that are really allocated.
+    pub(crate) fn allocated_bytes(&self) -> io::Result<u64> {
+        dispatch!(self: Self, file => file.allocated_bytes())
+    }
+
+    /// The file system's type as `statfs` tells it.
+    pub(crate) fn file_system_type(&self) -> io::Result<u64> {
+        dispatch!(self: Self, file => file.file_system_type())
+    }
+
+    /// Fills holes with space of their own: a store into a hole on a full disk ends in a signal.
+    pub(crate) fn fill_holes(&self) -> io::Result<()> {
+        dispatch!(self: Self, file => file.fill_holes())
+    }
+
+    /// Makes the file `length` bytes long, all of them zeros on space of its own.
+    pub(crate) fn allocate(&self, length: u64) -> io::Result<()> {
+        dispatch!(self: Self, file => file.allocate(length))
+    }
+
+    /// Fills `out` from `offset` on; `UnexpectedEof` where the file is shorter.
+    pub(crate) fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
+        dispatch!(self: Self, file => file.read_at(out, offset))
+    }
+
+    pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        dispatch!(self: Self, file => file.write_at(bytes, offset))
+    }
+
+    /// Makes content, length and allocation durable.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        dispatch!(self: Self, file => file.sync())
+    }
+
+    /// Shares the first `length` bytes with every other mapping of this file.
+    pub(crate) fn map(&self, length: usize, access: Access) -> io::Result<Region> {
+        dispatch!(self: Self, file => file.map(length, access))
+    }
+
+    /// Takes the exclusive lock; `false` when somebody else holds it.
+    pub(crate) fn try_lock(&self) -> io::Result<bool> {
+        dispatch!(self: Self, file => file.try_lock())
+    }
+
+    /// Gives the lock up.
+    pub(crate) fn unlock(&self) -> io::Result<()> {
+        dispatch!(self: Self, file => file.unlock())
+    }
+
+    /// Whether somebody else holds the lock.
+    pub(crate) fn is_locked(&self) -> io::Result<bool> {
+        dispatch!(self: Self, file => file.is_locked())
+    }
+
+    pub(crate) fn id(&self) -> io::Result<FileId> {
+        dispatch!(self: Self, file => file.id())
+    }
+}
+
+/// The name of a file system that lives on another machine, where neither locks nor mappings can
+/// be trusted.
+pub(crate) fn network_file_system(kind: u64) -> Option<&'static str> {
+    // Magic numbers of statfs(2) and linux/magic.h; the high bits of some are sign-extended.
+    Some(match kind & 0xFFFF_FFFF {
+        0x6969 => "NFS",
+        0x517B => "SMB",
+        0xFF53_4D42 => "CIFS",
+        0xFE53_4D42 => "SMB2",
+        0x00C3_6400 => "Ceph",
+        0x5346_414F | 0x6B41_4653 => "AFS",
+        0x0102_1997 => "9P",
+        0x0BD0_0BD0 => "Lustre",
+        0x4750_4653 => "GPFS",
+        0x7375_7245 => "Coda",
+        0x0116_1970 => "GFS2",
+        0x7461_636F => "OCFS2",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::network_file_system;
+
+    #[test]
+    fn network_file_systems_are_known_by_name_and_local_ones_pass() {
+        assert_eq!(network_file_system(0x6969), Some("NFS"));
+        assert_eq!(network_file_system(0xFFFF_FFFF_FF53_4D42), Some("CIFS"));
+        for (local, name) in [(0xEF53, "ext4"), (0x5846_5342, "xfs"), (0x0102_1994, "tmpfs")] {
+            assert_eq!(network_file_system(local), None, "{name}");
+        }
+    }
+}

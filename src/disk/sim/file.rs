@@ -1,0 +1,131 @@
+//! A file opened by a simulated process.
+
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering::SeqCst},
+};
+
+use super::{Mapping, SimDisk, file_id};
+use crate::disk::{
+    raw::{Heap, Region},
+    seam::{Access, FileId, FileKind},
+};
+
+/// One open of a file; its lock belongs to it.
+pub(crate) struct SimFile {
+    pub(super) disk: SimDisk,
+    pub(super) inode: usize,
+    pub(super) handle: u64,
+}
+
+impl SimFile {
+    pub(crate) fn length(&self) -> io::Result<u64> {
+        self.disk.alive()?;
+        Ok(self.disk.shared.state.lock().inodes[self.inode].length as u64)
+    }
+
+    pub(crate) fn kind(&self) -> io::Result<FileKind> {
+        self.disk.alive().map(|()| FileKind::Regular)
+    }
+
+    pub(crate) fn allocated_bytes(&self) -> io::Result<u64> {
+        self.length()
+    }
+
+    pub(crate) fn file_system_type(&self) -> io::Result<u64> {
+        self.disk.alive()?;
+        Ok(self.disk.shared.state.lock().file_system_type)
+    }
+
+    pub(crate) fn fill_holes(&self) -> io::Result<()> {
+        self.disk.alive()
+    }
+
+    pub(crate) fn allocate(&self, length: u64) -> io::Result<()> {
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        self.disk.change(|state| {
+            if state.no_space {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let inode = &mut state.inodes[self.inode];
+            inode.cache = Heap::new(length);
+            inode.length = length;
+            inode.durable = vec![0; length];
+            inode.versions.clear();
+            Ok(())
+        })
+    }
+
+    pub(crate) fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
+        self.disk.alive()?;
+        let state = self.disk.shared.state.lock();
+        let inode = &state.inodes[self.inode];
+        let offset = usize::try_from(offset).map_err(io::Error::other)?;
+        if offset + out.len() > inode.length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        inode.cache.load(offset, out);
+        Ok(())
+    }
+
+    pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let offset = usize::try_from(offset).map_err(io::Error::other)?;
+        for (at, piece) in (offset..).step_by(8).zip(bytes.chunks(8)) {
+            self.disk.change(|state| {
+                state.inodes[self.inode].cache.put(at, piece);
+                state.remember(self.inode, at, piece.len());
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        let length = self.disk.shared.state.lock().inodes[self.inode].length;
+        self.disk.sync_range(self.inode, 0, length)
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "as the real disk")]
+    pub(crate) fn map(&self, length: usize, access: Access) -> io::Result<Region> {
+        let cache = Arc::clone(&self.disk.shared.state.lock().inodes[self.inode].cache);
+        let watch = Mapping { disk: self.disk.clone(), inode: self.inode };
+        Ok(cache.region(length, access == Access::Write, Arc::new(watch)))
+    }
+
+    pub(crate) fn try_lock(&self) -> io::Result<bool> {
+        self.disk.alive()?;
+        let free = !self.is_locked()?;
+        if free {
+            let owner = (self.handle, Arc::clone(&self.disk.process));
+            self.disk.shared.state.lock().inodes[self.inode].lock = Some(owner);
+        }
+        Ok(free)
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "as the real disk")]
+    pub(crate) fn unlock(&self) -> io::Result<()> {
+        let mut state = self.disk.shared.state.lock();
+        let lock = &mut state.inodes[self.inode].lock;
+        if lock.as_ref().is_some_and(|(handle, _)| *handle == self.handle) {
+            *lock = None;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_locked(&self) -> io::Result<bool> {
+        self.disk.alive()?;
+        let state = self.disk.shared.state.lock();
+        let lock = state.inodes[self.inode].lock.as_ref();
+        Ok(lock.is_some_and(|(handle, owner)| *handle != self.handle && !owner.dead.load(SeqCst)))
+    }
+
+    pub(crate) fn id(&self) -> io::Result<FileId> {
+        self.disk.alive().map(|()| file_id(self.inode))
+    }
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        let _ = self.unlock();
+    }
+}

@@ -1,0 +1,359 @@
+//! A simulated disk: the same stores as on a real one, and power cuts at any of them.
+//!
+//! A file is a row of sectors. A store goes to the page cache, word by word, through the very
+//! [`Region`] code that release builds run; each sector remembers every version it had since its
+//! last completed sync.
+//!
+//! * **A process dies** at any step: its later stores are dropped and its syncs fail. The cache
+//!   stays.
+//! * **A power cut** leaves each sector at any of its versions, each on its own: that is any subset
+//!   of what was not synced, in any order, torn. Lengths and names that were not synced persist or
+//!   not, each on its own too; a rename is one step. The boot id changes.
+//! * **A sync that fails** leaves its sectors at any version and calls them clean, so that the next
+//!   sync of them reports success: that is what Linux does.
+//!
+//! Nothing here runs by itself: background work is stepped by the driver, so a seed repeats a run.
+
+mod file;
+mod state;
+
+use std::{
+    ffi::OsString,
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+
+pub(crate) use file::SimFile;
+use state::{Inode, Rename, State};
+
+use super::{
+    raw::Watch,
+    seam::{Access, BootId, FileId},
+};
+
+/// How a simulated process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crash {
+    /// The process dies; the page cache does not.
+    Kill,
+    /// The power fails.
+    Cut,
+}
+
+/// One process's way to a simulated disk. Clones belong to the same process.
+#[derive(Clone)]
+pub struct SimDisk {
+    shared: Arc<Shared>,
+    process: Arc<Process>,
+}
+
+#[derive(Debug, Default)]
+struct Process {
+    dead: AtomicBool,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    observer: Mutex<Option<Observer>>,
+    handles: AtomicU64,
+}
+
+type Observer = Box<dyn FnMut() + Send>;
+
+impl SimDisk {
+    /// An empty disk. Sectors of `sector_bytes` are written whole or not at all.
+    #[must_use]
+    pub fn new(seed: u64, sector_bytes: usize) -> Self {
+        let shared = Shared {
+            state: Mutex::new(State::new(seed, sector_bytes)),
+            observer: Mutex::new(None),
+            handles: AtomicU64::new(0),
+        };
+        Self { shared: Arc::new(shared), process: Arc::default() }
+    }
+
+    /// A disk whose power must not fail: it remembers no versions, and is faster for it.
+    #[must_use]
+    pub fn reliable(seed: u64) -> Self {
+        let disk = Self::new(seed, 512);
+        disk.shared.state.lock().is_reliable = true;
+        disk
+    }
+
+    /// Another process on the same disk.
+    #[must_use]
+    pub fn other_process(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), process: Arc::default() }
+    }
+
+    /// Lets `crash` happen at the given step from now on: each store of a word, and the beginning
+    /// and the end of each sync, is a step.
+    pub fn arm(&self, crash: Crash, steps: u64) {
+        let mut state = self.shared.state.lock();
+        (state.fuse, state.fired) = (Some((crash, steps.max(1))), None);
+    }
+
+    /// Takes the fuse out; the crash that it brought about, if it did.
+    #[must_use]
+    pub fn disarm(&self) -> Option<Crash> {
+        let mut state = self.shared.state.lock();
+        state.fuse = None;
+        state.fired.take()
+    }
+
+    /// Lets the next sync fail: it leaves its sectors at any version and calls them clean.
+    pub fn fail_next_sync(&self, fail: bool) {
+        self.shared.state.lock().fail_next_sync = fail;
+    }
+
+    /// Lets every allocation fail for want of space.
+    pub fn fill_up(&self) {
+        self.shared.state.lock().no_space = true;
+    }
+
+    /// What `statfs` tells of the file system.
+    pub fn set_file_system_type(&self, kind: u64) {
+        self.shared.state.lock().file_system_type = kind;
+    }
+
+    /// Moves the clock on.
+    pub fn advance(&self, time: Duration) {
+        self.shared.state.lock().now += time;
+    }
+
+    /// Ends this process; its later stores are dropped.
+    pub fn kill(&self) {
+        self.process.dead.store(true, SeqCst);
+    }
+
+    /// Whether this process came to its end.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.process.dead.load(SeqCst)
+    }
+
+    /// The power fails: what was not synced persists in part. This process is dead.
+    ///
+    /// # Panics
+    ///
+    /// On a disk that was made reliable.
+    pub fn cut_power(&self) {
+        self.kill();
+        let mut state = self.shared.state.lock();
+        let state = &mut *state;
+        assert!(!state.is_reliable, "this disk remembers nothing to lose");
+        state.boot += 1;
+        for inode in &mut state.inodes {
+            inode.cut(&mut state.random, state.sector_bytes);
+        }
+        for rename in std::mem::take(&mut state.renames) {
+            if state.random.bool() {
+                rename.apply(&mut state.durable_names);
+            }
+        }
+        state.names.clone_from(&state.durable_names);
+    }
+
+    /// Calls `observer` after every step, from inside it, until another one is set.
+    pub fn observe(&self, observer: impl FnMut() + Send + 'static) {
+        *self.shared.observer.lock() = Some(Box::new(observer));
+    }
+
+    /// Every file as the cache has it.
+    #[must_use]
+    pub fn contents(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let state = self.shared.state.lock();
+        let bytes = |inode: &Inode| {
+            let mut bytes = vec![0; inode.length];
+            inode.cache.load(0, &mut bytes);
+            bytes
+        };
+        state.names.iter().map(|(path, &at)| (path.clone(), bytes(&state.inodes[at]))).collect()
+    }
+
+    /// Puts a file in place, whole and durable.
+    pub fn put_file(&self, path: &Path, bytes: &[u8]) {
+        let mut state = self.shared.state.lock();
+        state.put_file(path, bytes);
+    }
+
+    /// Bytes of a file as the cache has them; zeros where there is none.
+    pub fn peek(&self, path: &Path, offset: usize, out: &mut [u8]) {
+        let state = self.shared.state.lock();
+        out.fill(0);
+        if let Ok(inode) = state.find(path) {
+            let inode = &state.inodes[inode];
+            let there = out.len().min(inode.length.saturating_sub(offset));
+            inode.cache.load(offset, &mut out[..there]);
+        }
+    }
+
+    /// One step in which a process can die, the power fail, or a reader look.
+    fn step(&self) {
+        let mut state = self.shared.state.lock();
+        if let Some((crash, left)) = &mut state.fuse {
+            *left -= 1;
+            if *left == 0 {
+                state.fired = Some(*crash);
+                state.fuse = None;
+                self.kill();
+            }
+        }
+        drop(state);
+        // Taken out meanwhile: the observer reads the disk, which takes no steps.
+        let observer = self.shared.observer.lock().take();
+        if let Some(mut observer) = observer {
+            observer();
+            self.shared.observer.lock().get_or_insert(observer);
+        }
+    }
+
+    /// Runs a change of names or files, unless the process is dead; then a step.
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
+        self.alive()?;
+        let result = change(&mut self.shared.state.lock());
+        self.step();
+        result
+    }
+
+    fn alive(&self) -> io::Result<()> {
+        if self.is_dead() { Err(io::Error::other("the process is dead")) } else { Ok(()) }
+    }
+
+    fn file(&self, inode: usize) -> SimFile {
+        SimFile { disk: self.clone(), inode, handle: self.shared.handles.fetch_add(1, SeqCst) }
+    }
+
+    pub(crate) fn open(&self, path: &Path, _access: Access) -> io::Result<SimFile> {
+        self.alive()?;
+        let inode = self.shared.state.lock().find(path)?;
+        Ok(self.file(inode))
+    }
+
+    pub(crate) fn create(&self, path: &Path) -> io::Result<SimFile> {
+        let inode = self.change(|state| {
+            state.find(path).or_else(|_| {
+                state.inodes.push(Inode::new());
+                let inode = state.inodes.len() - 1;
+                state.rename(Rename { from: None, to: Some((path.into(), inode)) });
+                Ok(inode)
+            })
+        })?;
+        Ok(self.file(inode))
+    }
+
+    pub(crate) fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.change(|state| {
+            let inode = state.find(from)?;
+            if state.names.contains_key(to) {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            state.rename(Rename { from: Some(from.into()), to: Some((to.into(), inode)) });
+            Ok(())
+        })
+    }
+
+    pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
+        self.change(|state| {
+            state.find(path)?;
+            state.rename(Rename { from: Some(path.into()), to: None });
+            Ok(())
+        })
+    }
+
+    pub(crate) fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
+        self.alive()?;
+        let state = self.shared.state.lock();
+        let inside = state.names.keys().filter(|path| path.parent() == Some(directory));
+        Ok(inside.filter_map(|path| path.file_name().map(Into::into)).collect())
+    }
+
+    pub(crate) fn sync_directory(&self, _directory: &Path) -> io::Result<()> {
+        self.step();
+        self.change(|state| {
+            state.renames.clear();
+            state.durable_names.clone_from(&state.names);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn identify(&self, path: &Path) -> io::Result<FileId> {
+        self.alive()?;
+        Ok(file_id(self.shared.state.lock().find(path)?))
+    }
+
+    pub(crate) fn file_system_type(&self, _directory: &Path) -> io::Result<u64> {
+        self.alive()?;
+        Ok(self.shared.state.lock().file_system_type)
+    }
+
+    pub(crate) fn boot_id(&self) -> io::Result<BootId> {
+        self.alive()?;
+        let boot = self.shared.state.lock().boot;
+        Ok([boot, !boot])
+    }
+
+    pub(crate) fn random_bytes(&self, out: &mut [u8]) -> io::Result<()> {
+        self.alive()?;
+        self.shared.state.lock().random.fill(out);
+        Ok(())
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.shared.state.lock().now
+    }
+}
+
+impl SimDisk {
+    fn sync_range(&self, inode: usize, offset: usize, length: usize) -> io::Result<()> {
+        self.step();
+        self.change(|state| state.sync(inode, offset, length))
+    }
+}
+
+/// A region's way back to its disk.
+#[derive(Debug)]
+struct Mapping {
+    disk: SimDisk,
+    inode: usize,
+}
+
+impl Watch for Mapping {
+    fn may_store(&self) -> bool {
+        !self.disk.is_dead()
+    }
+
+    fn stored(&self, offset: usize, length: usize) {
+        self.disk.shared.state.lock().remember(self.inode, offset, length);
+        self.disk.step();
+    }
+
+    fn loaded(&self, _length: usize) {}
+
+    fn sync(&self, offset: usize, length: usize) -> io::Result<()> {
+        self.disk.sync_range(self.inode, offset, length)
+    }
+}
+
+fn file_id(inode: usize) -> FileId {
+    FileId { device: 1, inode: inode as u64 + 1 }
+}
+
+impl fmt::Debug for SimDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimDisk").field("dead", &self.is_dead()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SimFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimFile").field("inode", &self.inode).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,182 @@
+//! What a simulated disk holds: sectors with their versions, names with their changes.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{Crash, Process};
+use crate::disk::raw::Heap;
+
+/// What `statfs` tells of ext4.
+const EXT4: u64 = 0xEF53;
+
+pub(super) struct State {
+    pub(super) random: fastrand::Rng,
+    pub(super) sector_bytes: usize,
+    pub(super) inodes: Vec<Inode>,
+    pub(super) names: BTreeMap<PathBuf, usize>,
+    pub(super) durable_names: BTreeMap<PathBuf, usize>,
+    /// Changes of names since the last sync of the directory.
+    pub(super) renames: Vec<Rename>,
+    pub(super) boot: u64,
+    pub(super) fuse: Option<(Crash, u64)>,
+    /// The crash that the fuse brought about.
+    pub(super) fired: Option<Crash>,
+    pub(super) fail_next_sync: bool,
+    pub(super) no_space: bool,
+    pub(super) is_reliable: bool,
+    pub(super) file_system_type: u64,
+    pub(super) now: Duration,
+}
+
+/// A name that appears (`to`), goes (`from`), or both in one step.
+#[derive(Debug, Clone)]
+pub(super) struct Rename {
+    pub(super) from: Option<PathBuf>,
+    pub(super) to: Option<(PathBuf, usize)>,
+}
+
+pub(super) struct Inode {
+    pub(super) cache: Arc<Heap>,
+    pub(super) length: usize,
+    pub(super) durable_length: usize,
+    pub(super) durable: Vec<u8>,
+    /// What each sector was since the last sync; the last one is in the cache.
+    pub(super) versions: BTreeMap<usize, Vec<Vec<u8>>>,
+    pub(super) lock: Option<(u64, Arc<Process>)>,
+}
+
+impl State {
+    pub(super) fn new(seed: u64, sector_bytes: usize) -> Self {
+        Self {
+            random: fastrand::Rng::with_seed(seed),
+            sector_bytes,
+            inodes: Vec::new(),
+            names: BTreeMap::new(),
+            durable_names: BTreeMap::new(),
+            renames: Vec::new(),
+            boot: 1,
+            fuse: None,
+            fired: None,
+            fail_next_sync: false,
+            no_space: false,
+            is_reliable: false,
+            file_system_type: EXT4,
+            now: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn find(&self, path: &Path) -> io::Result<usize> {
+        self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    pub(super) fn rename(&mut self, rename: Rename) {
+        rename.apply(&mut self.names);
+        self.renames.push(rename);
+    }
+
+    pub(super) fn put_file(&mut self, path: &Path, bytes: &[u8]) {
+        let cache = Heap::new(bytes.len());
+        cache.put(0, bytes);
+        let (length, durable) = (bytes.len(), bytes.to_vec());
+        self.inodes.push(Inode { cache, length, durable_length: length, durable, ..Inode::new() });
+        let inode = self.inodes.len() - 1;
+        self.names.insert(path.into(), inode);
+        self.durable_names.insert(path.into(), inode);
+    }
+
+    /// Adds what the sectors of a range are now to their versions.
+    pub(super) fn remember(&mut self, inode: usize, offset: usize, length: usize) {
+        if self.is_reliable {
+            return;
+        }
+        let bytes = self.sector_bytes;
+        let inode = &mut self.inodes[inode];
+        for sector in offset / bytes..=(offset + length - 1) / bytes {
+            let start = sector * bytes;
+            let mut version = vec![0; bytes.min(inode.length - start)];
+            inode.cache.load(start, &mut version);
+            inode.versions.entry(sector).or_default().push(version);
+        }
+    }
+
+    pub(super) fn sync(&mut self, inode: usize, offset: usize, length: usize) -> io::Result<()> {
+        let bytes = self.sector_bytes;
+        let failed = std::mem::take(&mut self.fail_next_sync);
+        let inode = &mut self.inodes[inode];
+        inode.durable_length = inode.length;
+        inode.durable.resize(inode.length, 0);
+        let sectors = offset / bytes..(offset + length).div_ceil(bytes);
+        let dirty: Vec<usize> = inode.versions.range(sectors).map(|(&sector, _)| sector).collect();
+        for sector in dirty {
+            let versions = inode.versions.remove(&sector).unwrap_or_default();
+            // A sync that fails leaves any of them, or what was there before.
+            let last = versions.len().checked_sub(1);
+            let kept =
+                if failed { self.random.usize(0..=versions.len()).checked_sub(1) } else { last };
+            if let Some(kept) = kept {
+                let start = sector * bytes;
+                inode.durable[start..start + versions[kept].len()].copy_from_slice(&versions[kept]);
+            }
+        }
+        if failed {
+            return Err(io::Error::from_raw_os_error(libc::EIO));
+        }
+        Ok(())
+    }
+}
+
+impl Inode {
+    pub(super) fn new() -> Self {
+        Self {
+            cache: Heap::new(0),
+            length: 0,
+            durable_length: 0,
+            durable: Vec::new(),
+            versions: BTreeMap::new(),
+            lock: None,
+        }
+    }
+
+    /// Each sector stays at any of its versions; often the oldest or the newest one.
+    pub(super) fn cut(&mut self, random: &mut fastrand::Rng, sector_bytes: usize) {
+        if random.bool() {
+            self.durable_length = self.length;
+        }
+        self.length = self.durable_length;
+        self.durable.resize(self.length, 0);
+        for (sector, versions) in std::mem::take(&mut self.versions) {
+            let count = versions.len();
+            let kept = match random.u8(0..10) {
+                0..6 => random.usize(0..=count),
+                6..8 => 0,
+                _ => count,
+            };
+            let start = sector * sector_bytes;
+            let Some(version) = kept.checked_sub(1).map(|kept| &versions[kept]) else {
+                continue;
+            };
+            if let Some(place) = self.durable.get_mut(start..start + version.len()) {
+                place.copy_from_slice(version);
+            }
+        }
+        self.cache = Heap::new(self.length);
+        self.cache.put(0, &self.durable);
+        self.lock = None;
+    }
+}
+
+impl Rename {
+    pub(super) fn apply(&self, names: &mut BTreeMap<PathBuf, usize>) {
+        if let Some(from) = &self.from {
+            names.remove(from);
+        }
+        if let Some((to, inode)) = &self.to {
+            names.insert(to.clone(), *inode);
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! What can go wrong, as facts; the messages say what happened and what to do.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::ring::{
+    lookup::{Geometry, GeometryError},
+    read::Read,
+};
+
+/// What the functions of this crate return.
+///
+/// # Examples
+///
+/// ```
+/// fn newest(ring: &ringkeep::Ring) -> ringkeep::Result<Vec<u8>> {
+///     ring.read(ring.next_id()?.saturating_sub(1))?.record()
+/// }
+/// ```
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation was refused or failed.
+///
+/// What became of a single record is a value, [`Read`](crate::Read), not an error.
+///
+/// # Examples
+///
+/// ```
+/// use ringkeep::{Error, Ring};
+///
+/// match Ring::open("/nonexistent/cache.dat") {
+///     Err(Error::NotFound { path }) => assert!(path.ends_with("cache.dat")),
+///     other => panic!("{other:?}"),
+/// }
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused or failed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb: "open", "map", ..
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The disk or the quota cannot hold the archive. Nothing was left behind.
+    #[error("{} needs {needed_bytes} bytes, which this disk or quota cannot give ({source}): \
+             make room, or make the ring smaller", path.display())]
+    NoSpace {
+        /// The archive.
+        path: PathBuf,
+        /// Length of all its files.
+        needed_bytes: u64,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The archive lies on a file system that is mounted read-only.
+    #[error("{} is on a read-only file system: only readers can open it there", path.display())]
+    ReadOnlyFileSystem {
+        /// The file or directory.
+        path: PathBuf,
+    },
+    /// Locks and shared mappings do not work across machines.
+    #[error("{} is on {name}, a network file system, where a ring cannot keep its promises: \
+             use a local disk", path.display())]
+    NetworkFileSystem {
+        /// The archive.
+        path: PathBuf,
+        /// What the file system is called.
+        name: &'static str,
+    },
+    /// No file has this name.
+    #[error("there is no archive {}: check the path, or create it first", path.display())]
+    NotFound {
+        /// The path that was opened.
+        path: PathBuf,
+    },
+    /// `create` never replaces a file.
+    #[error("{} exists already: open it, or choose another name", path.display())]
+    AlreadyExists {
+        /// The file in the way.
+        path: PathBuf,
+    },
+    /// A shard with records lies here without the `cache.dat` that it belongs to.
+    #[error("{} holds records of an archive whose first file is gone: \
+             move it away before a new archive is made here", path.display())]
+    LeftoverShard {
+        /// The shard file.
+        path: PathBuf,
+    },
+    /// Something else than an archive, a directory for instance.
+    #[error("{} is not a ringkeep archive: it is {found}", path.display())]
+    NotAnArchive {
+        /// The path that was opened.
+        path: PathBuf,
+        /// What is there instead.
+        found: Foreign,
+    },
+    /// Written by a later ringkeep.
+    #[error("{} has format version {found}, this ringkeep reads up to {supported}: \
+             use a newer ringkeep", path.display())]
+    NewerFormat {
+        /// The archive.
+        path: PathBuf,
+        /// Its version, or the version of the feature it needs.
+        found: u32,
+        /// The newest version this code knows.
+        supported: u32,
+    },
+    /// A file is shorter than its archive says.
+    #[error("{} has {found_bytes} bytes instead of {expected_bytes}: it was cut short; \
+             restore it from a copy", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        found_bytes: u64,
+        /// The length that the archive's geometry gives.
+        expected_bytes: u64,
+    },
+    /// A file of the archive is gone.
+    #[error("{} is missing: put all {shards} files of the archive back together", path.display())]
+    MissingShard {
+        /// The file that should be there.
+        path: PathBuf,
+        /// How many files the archive has.
+        shards: u32,
+    },
+    /// A file belongs to another archive, or to another place in this one.
+    #[error("{} is shard {found_index} of archive {found}, not shard {expected_index} of archive \
+             {expected}: put the right file back", path.display())]
+    MixedShards {
+        /// The file.
+        path: PathBuf,
+        /// Archive it belongs to.
+        found: ArchiveId,
+        /// Shard it is there.
+        found_index: u32,
+        /// Archive it was found with.
+        expected: ArchiveId,
+        /// Shard it should be.
+        expected_index: u32,
+    },
+    /// A page that the archive cannot do without is damaged.
+    #[error("{} is damaged at byte {offset}: {source}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where the damaged block begins.
+        offset: u64,
+        /// What is wrong with it.
+        source: Corruption,
+    },
+    /// The archive has another geometry than the options ask for.
+    #[error("{} keeps {found}, but {expected} was asked for: open it as it is, or make another \
+             archive", path.display())]
+    GeometryMismatch {
+        /// The archive.
+        path: PathBuf,
+        /// What it has.
+        found: Geometry,
+        /// What was asked for.
+        expected: Geometry,
+    },
+    /// The archive has another schema than the options ask for.
+    #[error("{} has the schema \"{found}\", but \"{expected}\" was asked for", path.display())]
+    SchemaMismatch {
+        /// The archive.
+        path: PathBuf,
+        /// What it has; empty for none.
+        found: Box<str>,
+        /// What was asked for.
+        expected: Box<str>,
+    },
+    /// These options make no ring.
+    #[error(transparent)]
+    InvalidOptions(#[from] GeometryError),
+    /// Another producer, of this process or another one, has the archive open.
+    #[error("{} is locked by another producer: only one can write at a time", path.display())]
+    Locked {
+        /// The archive.
+        path: PathBuf,
+    },
+    /// A record has a fixed size.
+    #[error("the payload has {found} bytes, records here have {expected}")]
+    WrongPayloadLength {
+        /// Bytes given; of a batch, all of them.
+        found: usize,
+        /// Bytes of a record.
+        expected: usize,
+    },
+    /// Ids only grow.
+    #[error("id {id} is below the next one, {next}: ids only grow")]
+    IdBelowNext {
+        /// The id given.
+        id: u64,
+        /// The smallest id that can still be appended.
+        next: u64,
+    },
+    /// Ids end at 2^62.
+    #[error("id {id} is past the last possible one, {}", crate::ring::lookup::ID_END - 1)]
+    IdTooLarge {
+        /// The id that would have been used.
+        id: u64,
+    },
+    /// More ids at once than the ring has slots.
+    #[error("a range of {count} ids was asked for at once, at most {max} can be: read it in parts")]
+    RangeTooLong {
+        /// Ids asked for.
+        count: u64,
+        /// The ring's slots.
+        max: u64,
+    },
+    /// A record was needed, and there is none.
+    #[error("{0}")]
+    NotARecord(Read<()>),
+    /// The producer was called from within a `view` of its own ring, which it would wait for.
+    #[error(
+        "the producer was called from inside a view of its own ring: return from the view first"
+    )]
+    InsideView,
+    /// An earlier sync failed. What was appended since the last good one may not be on the disk,
+    /// and no later sync could tell, so this producer stops.
+    #[error("an earlier sync of {} failed ({source}): open the archive again to go on",
+            path.display())]
+    Poisoned {
+        /// The file whose sync failed.
+        path: PathBuf,
+        /// What the operating system said then.
+        source: io::Error,
+    },
+    /// Rewrites kept this reader from a consistent look for very long.
+    #[error("id {id} could not be read in peace beside constant updates: try again")]
+    Contended {
+        /// The id.
+        id: u64,
+    },
+}
+
+impl Error {
+    /// For `map_err`: names the action and the file, and gives full disks, read-only ones and
+    /// missing archives a variant of their own.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| match source.kind() {
+            io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnlyFileSystem { path: path.into() },
+            _ => Self::Io { action, path: path.into(), source },
+        }
+    }
+
+    /// For `map_err`: a page of `path` at `offset` does not decode.
+    pub(crate) fn damaged(path: &Path, offset: u64) -> impl FnOnce(Corruption) -> Self {
+        move |source| Self::Damaged { path: path.into(), offset, source }
+    }
+}
+
+/// What is wrong with a block of bytes.
+///
+/// # Examples
+///
+/// ```
+/// let wrong = ringkeep::Corruption::Checksum { found: 1, expected: 2 };
+/// assert_eq!(wrong.to_string(), "its checksum is 0x00000001 instead of 0x00000002");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Corruption {
+    /// The checksum over a block is not the stored one.
+    #[error("its checksum is {found:#010x} instead of {expected:#010x}")]
+    Checksum {
+        /// As stored.
+        found: u32,
+        /// As computed.
+        expected: u32,
+    },
+    /// A field has a value that no writer stores.
+    #[error("its field {field} is {value}, which is impossible")]
+    Field {
+        /// Name as in docs/FORMAT.md.
+        field: &'static str,
+        /// As stored.
+        value: u64,
+    },
+    /// Neither of the two checkpoint pages is valid.
+    #[error("neither checkpoint page is valid")]
+    NoCheckpoint,
+}
+
+/// What was found where an archive should be.
+///
+/// # Examples
+///
+/// ```
+/// use ringkeep::{Error, Foreign, Ring};
+///
+/// let refused = Ring::open("/");
+/// assert!(matches!(refused, Err(Error::NotAnArchive { found: Foreign::Directory, .. })));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Foreign {
+    /// A directory.
+    Directory,
+    /// A device, a pipe or a socket.
+    Special,
+    /// A file without a single byte.
+    Empty,
+    /// A file whose first bytes are not an archive's.
+    File,
+}
+
+impl std::fmt::Display for Foreign {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Directory => "a directory",
+            Self::Special => "a device, a pipe or a socket",
+            Self::Empty => "an empty file",
+            Self::File => "some other file",
+        })
+    }
+}
+
+/// The random number that all files of one archive share.
+///
+/// # Examples
+///
+/// ```
+/// let id = ringkeep::ArchiveId([0xA5; 16]);
+/// assert_eq!(id.to_string(), "a5".repeat(16));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArchiveId(pub [u8; 16]);
+
+impl std::fmt::Display for ArchiveId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}

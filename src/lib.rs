@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+
+#[cfg(not(all(
+    target_os = "linux",
+    target_pointer_width = "64",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+compile_error!("ringkeep runs on 64-bit Linux: x86_64 or aarch64");
+
+mod disk;
+mod error;
+mod ring;
+
+pub use disk::sync::SyncPolicy;
+pub use error::{ArchiveId, Corruption, Error, Foreign, Result};
+pub use ring::batch::ReadBatch;
+pub use ring::lookup::{Geometry, GeometryError};
+pub use ring::options::{ReadOptions, RingOptions};
+pub use ring::producer::{CloseError, Producer};
+pub use ring::range::{RangeCursor, Records};
+pub use ring::read::Read;
+pub use ring::reader::Ring;
+pub use ring::stats::Stats;
+pub use ring::tailer::{AfterLap, Start, Tailed, Tailer};
+pub use ring::verify::{Damage, VerifyEvent, VerifyReport};
+
+#[cfg(feature = "test-util")]
+pub use disk::{
+    meter::Meter,
+    sim::{Crash, SimDisk},
+};
