@@ -1,0 +1,479 @@
+//! An opened archive: its files, its mapped shards, and everything a reader works out from them.
+//!
+//! Nothing here writes. [`View`] is what any process concludes from the pages; reading one slot is
+//! in `reading.rs`.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use super::{
+    cursors::{Cursors, HotPage},
+    layout::{
+        self, CHECKPOINT_BYTES, CHECKPOINTS, Checkpoint, CrashRange, Identity, NoIdentity,
+        RANGES_MAX,
+    },
+    lookup::{Geometry, Id, Place},
+};
+use crate::{
+    disk::{
+        raw::{Region, Stripes},
+        seam::{Access, BootId, Disk, File, FileId, FileKind, network_file_system},
+    },
+    error::{Corruption, Error, Foreign, Result},
+};
+
+/// Looks at the pages until they agree, that often at most; a producer moves them rarely.
+const LOOKS_MAX: u32 = 1_000;
+
+/// The files of an archive, opened and mapped.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    pub(crate) disk: Disk,
+    pub(crate) path: PathBuf,
+    pub(crate) identity: Identity,
+    pub(crate) shards: Vec<Shard>,
+    /// The first file; in a producer it holds the machine-wide lock.
+    pub(crate) file: File,
+    pub(crate) file_id: FileId,
+    /// Of this machine, now.
+    pub(crate) boot: BootId,
+    /// The epoch whose hot page was found to be right, plus 1; 0 for none yet.
+    believed_epoch: AtomicU64,
+    /// Flushes of slots by this process.
+    pub(crate) syncs: AtomicU64,
+}
+
+/// One mapped file.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    pub(crate) region: Region,
+    pub(crate) slots_offset: usize,
+}
+
+/// What any process works out from the pages, without writing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct View {
+    /// The hot page is of this boot and of this file, and agrees with the checkpoint.
+    pub(crate) believed: bool,
+    pub(crate) hot: HotPage,
+    pub(crate) next: u64,
+    pub(crate) claim: u64,
+    pub(crate) durable: u64,
+    pub(crate) kept: u64,
+    /// Where ids may be `Lost`.
+    pub(crate) ranges: Vec<CrashRange>,
+    pub(crate) checkpoint: Checkpoint,
+}
+
+/// What a reader relies on while it looks at one slot.
+#[derive(Debug)]
+pub(crate) struct Session {
+    epoch: u64,
+    boot: BootId,
+    /// What the checkpoint says, while the hot page is not believed.
+    pub(crate) cold: Option<Box<View>>,
+}
+
+impl Archive {
+    /// Opens an archive for reading.
+    pub(crate) fn open_to_read(disk: &Disk, path: &Path) -> Result<Self> {
+        let file = disk.open(path, Access::Read).map_err(opening(path))?;
+        Self::from_first_file(disk, path, file, Access::Read)
+    }
+
+    /// Opens an archive for writing and takes its lock, before anything else.
+    pub(crate) fn open_to_write(disk: &Disk, path: &Path) -> Result<Self> {
+        let file = disk.open(path, Access::Write).map_err(opening(path))?;
+        if !file.try_lock().map_err(Error::io("lock", path))? {
+            return Err(Error::Locked { path: path.into() });
+        }
+        Self::from_first_file(disk, path, file, Access::Write)
+    }
+
+    /// Checks every identity page, then maps; `file` is locked already if it is to be written.
+    pub(crate) fn from_first_file(
+        disk: &Disk,
+        path: &Path,
+        file: File,
+        access: Access,
+    ) -> Result<Self> {
+        let kind = file.file_system_type().map_err(Error::io("look at", path))?;
+        refuse_network_file_system(kind, path)?;
+        let identity = read_identity(&file, path)?;
+        check_same_archive(path, &identity, &identity, 0)?;
+        let mut shards = vec![map_shard(&file, path, &identity, access)?];
+        for index in 1..identity.geometry.shards {
+            let path = shard_path(path, index);
+            let file = disk.open(&path, access).map_err(opening_shard(&path, &identity))?;
+            let found = read_identity(&file, &path)?;
+            check_same_archive(&path, &found, &identity, index)?;
+            shards.push(map_shard(&file, &path, &found, access)?);
+        }
+        Ok(Self {
+            disk: disk.clone(),
+            path: path.into(),
+            shards,
+            file_id: file.id().map_err(Error::io("look at", path))?,
+            boot: disk.boot_id().map_err(Error::io("learn the boot id for", path))?,
+            identity,
+            file,
+            believed_epoch: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
+        })
+    }
+
+    /// Puts every slot under a stripe's lock, for the producer's process.
+    pub(crate) fn guard_slots(&mut self, stripes: &Stripes) {
+        let slot_size = self.geometry().slot_size();
+        let slots = usize::try_from(self.geometry().slots_per_shard).unwrap_or(usize::MAX);
+        for (index, shard) in self.shards.iter_mut().enumerate() {
+            let (first, before) = (shard.slots_offset, index.wrapping_mul(slots));
+            shard.region.guard_slots(first, slot_size, stripes.clone(), before);
+        }
+    }
+
+    pub(crate) fn geometry(&self) -> &Geometry {
+        &self.identity.geometry
+    }
+
+    pub(crate) fn cursors(&self) -> Cursors<'_> {
+        Cursors(&self.shards[0].region)
+    }
+
+    #[inline]
+    pub(crate) fn place(&self, id: Id) -> (&Shard, usize) {
+        let Place { shard, slot } = self.geometry().place_of(self.geometry().slot_of(id));
+        (&self.shards[shard], slot)
+    }
+
+    /// File and byte offset of an id's slot.
+    pub(crate) fn locate(&self, id: Id) -> (PathBuf, u64) {
+        let Place { shard, slot } = self.geometry().place_of(self.geometry().slot_of(id));
+        let offset = self.shards[shard].slots_offset + slot * self.geometry().slot_size();
+        (self.shard_file(shard), offset as u64)
+    }
+
+    /// Path of a shard's file.
+    pub(crate) fn shard_file(&self, shard: usize) -> PathBuf {
+        shard_path(&self.path, u32::try_from(shard).unwrap_or(u32::MAX))
+    }
+
+    /// The newest valid checkpoint and its page. One always is: only the older one is ever written.
+    pub(crate) fn checkpoint(&self) -> Option<(Checkpoint, usize)> {
+        let valid = |page: usize| {
+            let mut bytes = [0; CHECKPOINT_BYTES];
+            self.shards[0].region.read(CHECKPOINTS[page], &mut bytes);
+            let checkpoint = Checkpoint::decode(&bytes, self.identity.salt).ok()?;
+            Some((checkpoint, page))
+        };
+        [valid(0), valid(1)].into_iter().flatten().max_by_key(|(found, _)| found.sequence)
+    }
+
+    /// What the pages say, looked at until two looks agree or the hot page is believed.
+    pub(crate) fn view(&self) -> Result<View> {
+        for look in 0..LOOKS_MAX {
+            let hot = self.cursors().load_all();
+            // After the hot page: its claim was covered by the limit before it was stored.
+            let Some((checkpoint, _)) = self.checkpoint() else {
+                pause(look);
+                continue;
+            };
+            let view = self.conclude(hot, checkpoint);
+            let settled = || {
+                let again = self.checkpoint().map(|(checkpoint, _)| checkpoint.sequence);
+                self.cursors().load_all() == hot && again == Some(view.checkpoint.sequence)
+            };
+            if view.believed || settled() {
+                return Ok(view);
+            }
+            pause(look);
+        }
+        let offset = CHECKPOINTS[0] as u64;
+        Err(Error::damaged(&self.path, offset)(Corruption::NoCheckpoint))
+    }
+
+    /// The rules of which page counts.
+    fn conclude(&self, hot: HotPage, checkpoint: Checkpoint) -> View {
+        let capacity = self.geometry().capacity;
+        let believed = hot.boot == self.boot
+            && hot.file == self.file_id
+            && checkpoint.durable <= hot.next
+            && hot.durable <= hot.next
+            && hot.next <= hot.claim
+            && hot.claim.max(hot.touched).max(hot.kept) <= checkpoint.limit;
+        if believed {
+            return View {
+                believed,
+                next: hot.next,
+                claim: hot.claim,
+                durable: hot.durable,
+                kept: hot.kept,
+                ranges: checkpoint.ranges.clone(),
+                hot,
+                checkpoint,
+            };
+        }
+        // After a power cut: every id below the limit may have been handed out, none at or above it
+        // was. What lies between durable and the limit proves itself, id by id.
+        let limit = checkpoint.limit;
+        let crashed = CrashRange { first: checkpoint.durable, end: limit };
+        View {
+            believed,
+            next: limit,
+            claim: limit,
+            durable: limit,
+            kept: checkpoint.kept,
+            ranges: with_range(&checkpoint.ranges, crashed, limit.saturating_sub(capacity)),
+            hot,
+            checkpoint,
+        }
+    }
+
+    /// What a reader relies on now. Cheap while a hot page that was believed stays in its epoch.
+    #[inline]
+    pub(crate) fn session(&self) -> Result<Session> {
+        let epoch = self.cursors().epoch();
+        let known = self.believed_epoch.load(Relaxed) == epoch.wrapping_add(1);
+        if known && self.cursors().boot() == self.boot {
+            return Ok(Session { epoch, boot: self.boot, cold: None });
+        }
+        self.new_session()
+    }
+
+    #[cold]
+    fn new_session(&self) -> Result<Session> {
+        let view = self.view()?;
+        let (epoch, boot) = (view.hot.epoch, view.hot.boot);
+        if view.believed {
+            self.believed_epoch.store(epoch.wrapping_add(1), Relaxed);
+            return Ok(Session { epoch, boot, cold: None });
+        }
+        Ok(Session { epoch, boot, cold: Some(Box::new(view)) })
+    }
+
+    /// Whether the pages are still the ones the session began with.
+    #[inline]
+    pub(crate) fn is_current(&self, session: &Session) -> bool {
+        let cursors = self.cursors();
+        cursors.epoch() == session.epoch && cursors.boot() == session.boot
+    }
+
+    #[inline]
+    pub(crate) fn next(&self, session: &Session) -> u64 {
+        match &session.cold {
+            None => self.cursors().next(),
+            Some(view) => view.next,
+        }
+    }
+
+    pub(crate) fn durable(&self, session: &Session) -> u64 {
+        match &session.cold {
+            None => self.cursors().durable(),
+            Some(view) => view.durable,
+        }
+    }
+
+    /// Ids below it are overwritten, about to be, or dropped.
+    #[inline]
+    pub(crate) fn oldest(&self, session: &Session) -> u64 {
+        match &session.cold {
+            None => self.oldest_shown(),
+            Some(view) => self.oldest_of(view.claim, view.kept, view.next),
+        }
+    }
+
+    /// The same, as the hot page shows it now.
+    #[inline]
+    pub(crate) fn oldest_shown(&self) -> u64 {
+        let cursors = self.cursors();
+        self.oldest_of(cursors.claim(), cursors.kept(), cursors.next())
+    }
+
+    #[inline]
+    fn oldest_of(&self, claim: u64, kept: u64, next: u64) -> u64 {
+        let Geometry { capacity, slots, .. } = *self.geometry();
+        claim.saturating_sub(slots).max(next.saturating_sub(capacity)).max(kept)
+    }
+
+    /// Whether the path leads to another file now.
+    pub(crate) fn is_replaced(&self) -> bool {
+        // A file that is gone may come back (a rename in two steps): that is no replacement yet.
+        self.disk.identify(&self.path).is_ok_and(|file| file != self.file_id)
+    }
+
+    /// Whether another archive was written over this one, in the same file.
+    pub(crate) fn is_overwritten(&self) -> bool {
+        let mut archive = [0; 16];
+        self.shards[0].region.read(layout::identity::ARCHIVE_ID, &mut archive);
+        archive != self.identity.archive.0
+    }
+}
+
+/// Adds a crash range; forgets what lies below `oldest`; merges the two nearest ranges while there
+/// are more than a page holds.
+pub(crate) fn with_range(ranges: &[CrashRange], new: CrashRange, oldest: u64) -> Vec<CrashRange> {
+    let mut all: Vec<_> = ranges.iter().copied().filter(|range| range.end > oldest).collect();
+    if new.first < new.end {
+        all.push(new);
+    }
+    all.sort_by_key(|range| range.first);
+    let mut joined: Vec<CrashRange> = Vec::with_capacity(all.len());
+    for range in all {
+        match joined.last_mut() {
+            Some(last) if range.first <= last.end => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    while joined.len() > RANGES_MAX {
+        let gap = |at: usize| joined[at + 1].first - joined[at].end;
+        let nearest = (0..joined.len() - 1).min_by_key(|&at| gap(at)).unwrap_or(0);
+        joined[nearest].end = joined[nearest + 1].end;
+        joined.remove(nearest + 1);
+    }
+    joined
+}
+
+/// `cache.dat`, `cache.dat.1`, `cache.dat.2`, ..
+pub(crate) fn shard_path(path: &Path, shard: u32) -> PathBuf {
+    if shard == 0 {
+        return path.into();
+    }
+    let mut name = OsString::from(path);
+    name.push(format!(".{shard}"));
+    name.into()
+}
+
+/// The directory that a path's name lies in.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+pub(crate) fn refuse_network_file_system(kind: u64, path: &Path) -> Result<()> {
+    match network_file_system(kind) {
+        Some(name) => Err(Error::NetworkFileSystem { path: path.into(), name }),
+        None => Ok(()),
+    }
+}
+
+/// Reads and checks an identity page; nothing else in the file was trusted before.
+pub(crate) fn read_identity(file: &File, path: &Path) -> Result<Identity> {
+    let foreign = |found| Error::NotAnArchive { path: path.into(), found };
+    match file.kind().map_err(Error::io("look at", path))? {
+        FileKind::Regular => {}
+        FileKind::Directory => return Err(foreign(Foreign::Directory)),
+        FileKind::Special => return Err(foreign(Foreign::Special)),
+    }
+    let found_bytes = file.length().map_err(Error::io("look at", path))?;
+    if found_bytes == 0 {
+        return Err(foreign(Foreign::Empty));
+    }
+    let mut page = [0; layout::PAGE];
+    let readable = usize::try_from(found_bytes).unwrap_or(usize::MAX).min(page.len());
+    file.read_at(&mut page[..readable], 0).map_err(Error::io("read", path))?;
+    let short =
+        |expected_bytes| Error::Truncated { path: path.into(), found_bytes, expected_bytes };
+    let identity = Identity::decode(&page).map_err(|reason| match reason {
+        NoIdentity::Foreign => foreign(Foreign::File),
+        NoIdentity::Newer { found } => {
+            let supported = layout::FORMAT_VERSION;
+            Error::NewerFormat { path: path.into(), found, supported }
+        }
+        NoIdentity::Damaged(_) if readable < page.len() => short(layout::PAGE as u64),
+        NoIdentity::Damaged(corruption) => Error::damaged(path, 0)(corruption),
+    })?;
+    match identity.file_bytes() {
+        expected_bytes if found_bytes < expected_bytes => Err(short(expected_bytes)),
+        _ => Ok(identity),
+    }
+}
+
+fn check_same_archive(path: &Path, found: &Identity, first: &Identity, index: u32) -> Result<()> {
+    let expected = Identity { shard: index, ..first.clone() };
+    if *found == expected {
+        return Ok(());
+    }
+    Err(Error::MixedShards {
+        path: path.into(),
+        found: found.archive,
+        found_index: found.shard,
+        expected: first.archive,
+        expected_index: index,
+    })
+}
+
+fn map_shard(file: &File, path: &Path, identity: &Identity, access: Access) -> Result<Shard> {
+    let fit = |bytes: u64| {
+        usize::try_from(bytes).map_err(|_| Error::Io {
+            action: "map",
+            path: path.into(),
+            source: std::io::ErrorKind::OutOfMemory.into(),
+        })
+    };
+    let length = fit(identity.file_bytes())?;
+    Ok(Shard {
+        region: file.map(length, access).map_err(Error::io("map", path))?,
+        slots_offset: fit(layout::slots_offset(identity.shard, identity.geometry.record_size))?,
+    })
+}
+
+fn opening(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    move |source| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::NotFound { path: path.into() },
+        std::io::ErrorKind::IsADirectory => {
+            Error::NotAnArchive { path: path.into(), found: Foreign::Directory }
+        }
+        _ => Error::io("open", path)(source),
+    }
+}
+
+fn opening_shard(path: &Path, identity: &Identity) -> impl FnOnce(std::io::Error) -> Error {
+    let shards = identity.geometry.shards;
+    move |source| match source.kind() {
+        std::io::ErrorKind::NotFound => Error::MissingShard { path: path.into(), shards },
+        _ => Error::io("open", path)(source),
+    }
+}
+
+/// Lets the other side go on: a little, then more.
+pub(crate) fn pause(tries: u32) {
+    if tries < 32 {
+        std::hint::spin_loop();
+    } else {
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(first: u64, end: u64) -> CrashRange {
+        CrashRange { first, end }
+    }
+
+    #[test]
+    fn ranges_join_where_they_meet_and_leave_behind_the_oldest() {
+        let ranges = [range(0, 5), range(10, 20), range(30, 40)];
+        let joined = with_range(&ranges, range(18, 30), 5);
+        assert_eq!(joined, [range(10, 40)]);
+        assert_eq!(with_range(&ranges, range(7, 7), 0), ranges);
+    }
+
+    #[test]
+    fn a_full_table_merges_the_nearest_ranges_and_forgets_none() {
+        let ranges: Vec<_> =
+            (0..RANGES_MAX as u64).map(|at| range(100 * at, 100 * at + 9)).collect();
+        let merged = with_range(&ranges, range(312, 313), 0);
+        assert_eq!(merged.len(), RANGES_MAX);
+        assert!(merged.contains(&range(300, 313)));
+        for old in ranges {
+            assert!(merged.iter().any(|new| new.first <= old.first && old.end <= new.end));
+        }
+    }
+}

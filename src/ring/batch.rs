@@ -1,0 +1,108 @@
+//! Many records read at once, into buffers that are used again.
+
+use super::{archive::Archive, read::Read};
+use crate::error::Result;
+
+/// What `read_many` and `read_range` fill: payloads back to back, and an outcome for each id.
+///
+/// # Examples
+///
+/// ```
+/// use ringkeep::ReadBatch;
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let mut producer = ringkeep::RingOptions::new(1, 9).create(directory.path().join("x"))?;
+/// # let ring = producer.ring();
+/// producer.append_batch(b"abc")?;
+/// let mut batch = ReadBatch::new();
+/// ring.read_range(0..3, &mut batch)?;
+/// let good = batch.iter().filter(|(_, read)| matches!(read, ringkeep::Read::Record(_)));
+/// assert_eq!((good.count(), batch.payloads()), (3, &b"abc"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct ReadBatch {
+    record_size: usize,
+    payloads: Vec<u8>,
+    outcomes: Vec<(u64, Read<()>)>,
+}
+
+impl ReadBatch {
+    /// Empty buffers; they grow when they are filled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(ringkeep::ReadBatch::new().is_empty());
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn fill(&mut self, archive: &Archive, ids: impl Iterator<Item = u64>) -> Result<()> {
+        self.record_size = archive.geometry().record_size;
+        self.payloads.clear();
+        self.outcomes.clear();
+        for id in ids {
+            let start = self.payloads.len();
+            self.payloads.resize(start + self.record_size, 0);
+            let payload = &mut self.payloads[start..];
+            let read = archive.read_slot(id, payload)?;
+            if read != Read::Record(()) {
+                payload.fill(0);
+            }
+            self.outcomes.push((id, read));
+        }
+        Ok(())
+    }
+
+    /// Ids read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(ringkeep::ReadBatch::new().len(), 0);
+    /// ```
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.outcomes.len()
+    }
+
+    /// Whether no id was read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(ringkeep::ReadBatch::new().is_empty());
+    /// ```
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.outcomes.is_empty()
+    }
+
+    /// All payloads back to back, zeros where there is no record.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(ringkeep::ReadBatch::new().payloads(), b"");
+    /// ```
+    #[must_use]
+    pub fn payloads(&self) -> &[u8] {
+        &self.payloads
+    }
+
+    /// Each id with what became of it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(ringkeep::ReadBatch::new().iter().count(), 0);
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = (u64, Read<&[u8]>)> {
+        let payloads = self.payloads.chunks_exact(self.record_size.max(1));
+        let outcomes = self.outcomes.iter().zip(payloads);
+        outcomes.map(|((id, read), payload)| (*id, read.clone().map(|()| payload)))
+    }
+}

@@ -1,0 +1,87 @@
+//! Writing checkpoint pages: always over the older one, flushed before anybody relies on it.
+
+use std::{ops::Range, time::Duration};
+
+use super::{
+    archive::{Archive, with_range},
+    layout::{CHECKPOINT_BYTES, CHECKPOINTS, Checkpoint, CrashRange},
+    lookup::ID_END,
+};
+use crate::error::{Corruption, Error, Result};
+
+/// The limit's step doubles while raising it that often: up to a second's worth of records.
+const STEP_WORTH: Duration = Duration::from_secs(1);
+const NO_RANGE: CrashRange = CrashRange { first: 0, end: 0 };
+
+/// The newest checkpoint, and how far the next one will go.
+#[derive(Debug)]
+pub(crate) struct Checkpoints {
+    newest: Checkpoint,
+    page: usize,
+    /// Ids by which the limit moves: R in DESIGN, one block to an eighth of the capacity.
+    step: u64,
+    raised_at: Option<Duration>,
+}
+
+impl Checkpoints {
+    /// Takes over the newest page on the disk.
+    pub(crate) fn of(archive: &Archive) -> Result<Self> {
+        let (newest, page) = archive
+            .checkpoint()
+            .ok_or(Corruption::NoCheckpoint)
+            .map_err(Error::damaged(&archive.path, CHECKPOINTS[0] as u64))?;
+        Ok(Self { newest, page, step: archive.geometry().block(), raised_at: None })
+    }
+
+    pub(crate) fn newest(&self) -> &Checkpoint {
+        &self.newest
+    }
+
+    /// Whether `next` is so near to the limit that it should move before anybody waits for it.
+    pub(crate) fn is_close(&self, next: u64) -> bool {
+        self.newest.limit.saturating_sub(next) <= self.step / 2
+    }
+
+    /// Stores a page with the next sequence number over the older one, and flushes it.
+    pub(crate) fn write(&mut self, archive: &Archive, page: Checkpoint) -> Result<()> {
+        let page = Checkpoint { sequence: self.newest.sequence + 1, ..page };
+        let region = &archive.shards[0].region;
+        let older = 1 - self.page;
+        region.write(CHECKPOINTS[older], &page.encode(archive.identity.salt));
+        let synced = region.sync(CHECKPOINTS[older], CHECKPOINT_BYTES);
+        synced.map_err(Error::io("sync", &archive.path))?;
+        (self.newest, self.page) = (page, older);
+        Ok(())
+    }
+
+    /// Makes the limit at least `ids.end`, and a step past `ids.start`. It is on the disk before
+    /// any slot of an id below it is touched.
+    pub(crate) fn raise_limit(
+        &mut self,
+        archive: &Archive,
+        ids: Range<u64>,
+        kept: u64,
+    ) -> Result<()> {
+        let (hot, capacity) = (archive.cursors().load_all(), archive.geometry().capacity);
+        let page = Checkpoint {
+            // As it was before this page: what is durable is never claimed too early.
+            durable: hot.durable,
+            limit: self.newest.limit.max(ids.end).max((ids.start + self.step).min(ID_END)),
+            kept,
+            ranges: with_range(&self.newest.ranges, NO_RANGE, hot.next.saturating_sub(capacity)),
+            ..self.newest
+        };
+        self.write(archive, page)?;
+        let now = archive.disk.now();
+        if self.raised_at.is_none_or(|before| now.saturating_sub(before) < STEP_WORTH) {
+            self.step = (2 * self.step).min(step_max(archive));
+        }
+        self.raised_at = Some(now);
+        Ok(())
+    }
+}
+
+/// The most ids that a power cut may cost at the old end: max(block, capacity / 8).
+pub(crate) fn step_max(archive: &Archive) -> u64 {
+    (archive.geometry().capacity / 8).max(archive.geometry().block())
+}

@@ -1,0 +1,205 @@
+//! The hot page: where the producer is, for readers in any process.
+//!
+//! * **claim, touched**: the producer stores them, Relaxed, then `fence(Release)`, before it stores
+//!   slots. Readers load them, Relaxed, behind `fence(Acquire)` after they copied a slot: whoever
+//!   saw a word of a slot sees the claim that covers it.
+//! * **next**: the producer stores it, Release, after the slots; readers load it, Acquire: whoever
+//!   sees it sees every record below it.
+//! * **counter**: the producer makes it odd before a rewrite (Release, then `fence(Release)`) and
+//!   even after it (Release). Readers load it, Acquire, before their copy, and again behind the
+//!   fence: odd or moved means that the copy may mix two versions.
+//! * **durable, kept, clock step**: stored by the producer and its flusher, Release; loaded by
+//!   anyone, Acquire.
+//! * **epoch, boot, device, inode**: stored by a producer that opens; readers look at epoch and
+//!   boot before and after each copy, and start over when they changed.
+//! * **futex**: changes before every wake; readers sleep on it.
+//!
+//! The page is never synced on purpose, and counts only in the boot that wrote it.
+
+use std::sync::atomic::{
+    Ordering::{Relaxed, Release},
+    fence,
+};
+
+use super::layout::hot;
+use crate::disk::{
+    raw::Region,
+    seam::{BootId, FileId},
+};
+
+/// The words of the hot page in the first shard's region.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cursors<'a>(pub(crate) &'a Region);
+
+/// One consistent look at the hot page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HotPage {
+    pub(crate) claim: u64,
+    pub(crate) counter: u64,
+    pub(crate) touched: u64,
+    pub(crate) next: u64,
+    pub(crate) durable: u64,
+    pub(crate) kept: u64,
+    pub(crate) clock_step: u64,
+    pub(crate) epoch: u64,
+    pub(crate) boot: BootId,
+    pub(crate) file: FileId,
+}
+
+impl Cursors<'_> {
+    // Readers.
+
+    #[inline]
+    pub(crate) fn next(self) -> u64 {
+        // Acquire: pairs with `publish`; every record below it is visible.
+        self.0.load_acquire(hot::NEXT)
+    }
+
+    #[inline]
+    pub(crate) fn claim(self) -> u64 {
+        self.0.load(hot::CLAIM)
+    }
+
+    #[inline]
+    pub(crate) fn counter(self) -> u64 {
+        // Acquire: pairs with `begin_rewrite`; the redo slot was complete before the counter moved.
+        self.0.load_acquire(hot::COUNTER)
+    }
+
+    #[inline]
+    pub(crate) fn durable(self) -> u64 {
+        self.0.load_acquire(hot::DURABLE)
+    }
+
+    #[inline]
+    pub(crate) fn kept(self) -> u64 {
+        self.0.load_acquire(hot::KEPT)
+    }
+
+    #[inline]
+    pub(crate) fn epoch(self) -> u64 {
+        self.0.load_acquire(hot::EPOCH)
+    }
+
+    #[inline]
+    pub(crate) fn boot(self) -> BootId {
+        [self.0.load_acquire(hot::BOOT), self.0.load(hot::BOOT + 8)]
+    }
+
+    /// All words, one after the other; whoever needs them to agree looks twice.
+    pub(crate) fn load_all(self) -> HotPage {
+        // In this order, each word is loaded before those that it never exceeds.
+        HotPage {
+            epoch: self.epoch(),
+            boot: self.boot(),
+            durable: self.durable(),
+            next: self.next(),
+            touched: self.0.load_acquire(hot::TOUCHED),
+            claim: self.0.load_acquire(hot::CLAIM),
+            kept: self.kept(),
+            counter: self.counter(),
+            clock_step: self.0.load_acquire(hot::CLOCK_STEP),
+            file: FileId {
+                device: self.0.load_acquire(hot::DEVICE),
+                inode: self.0.load_acquire(hot::INODE),
+            },
+        }
+    }
+
+    // The producer.
+
+    /// Announces that slots below `touched` (and below `claim`, when it moves) will be overwritten.
+    #[inline]
+    pub(crate) fn announce(self, claim: Option<u64>, touched: u64) {
+        if let Some(claim) = claim {
+            self.0.store(hot::CLAIM, claim, Relaxed);
+        }
+        self.0.store(hot::TOUCHED, touched, Relaxed);
+        // Release: pairs with the readers' fence after a copy. A release store of claim would not
+        // do: it orders what is before it, and the slots come after.
+        fence(Release);
+    }
+
+    /// As `announce` for a jump, where touched comes first: a claim far ahead without it would lap
+    /// records that nothing replaces.
+    pub(crate) fn announce_jump(self, claim: u64, touched: u64) {
+        self.0.store(hot::TOUCHED, touched, Relaxed);
+        fence(Release);
+        self.0.store(hot::CLAIM, claim, Relaxed);
+        fence(Release);
+    }
+
+    /// Makes every record below `next` visible.
+    #[inline]
+    pub(crate) fn publish(self, next: u64) {
+        self.0.store(hot::NEXT, next, Release);
+    }
+
+    pub(crate) fn begin_rewrite(self) {
+        let counter = self.0.load(hot::COUNTER);
+        // Release: whoever sees the counter odd sees the whole redo slot.
+        self.0.store(hot::COUNTER, counter.wrapping_add(1), Release);
+        // Whoever sees a word of the new slot sees the counter moved.
+        fence(Release);
+    }
+
+    /// Release: whoever sees the counter even sees the whole slot.
+    pub(crate) fn end_rewrite(self) {
+        let counter = self.0.load(hot::COUNTER);
+        self.0.store(hot::COUNTER, counter.wrapping_add(1), Release);
+    }
+
+    pub(crate) fn set_claim(self, claim: u64) {
+        self.0.store(hot::CLAIM, claim, Release);
+    }
+
+    pub(crate) fn set_touched(self, touched: u64) {
+        self.0.store(hot::TOUCHED, touched, Release);
+    }
+
+    pub(crate) fn set_durable(self, durable: u64) {
+        self.0.store(hot::DURABLE, durable, Release);
+    }
+
+    pub(crate) fn set_kept(self, kept: u64) {
+        self.0.store(hot::KEPT, kept, Release);
+    }
+
+    pub(crate) fn set_epoch(self, epoch: u64) {
+        self.0.store(hot::EPOCH, epoch, Release);
+    }
+
+    /// Fills a page that is not believed: the boot id is cleared first and stored last, each half
+    /// for itself, so that no moment shows a page that looks believed and is not complete.
+    pub(crate) fn refill(self, page: &HotPage) {
+        self.0.store(hot::BOOT, 0, Release);
+        self.0.store(hot::BOOT + 8, 0, Release);
+        fence(Release);
+        self.set_claim(page.claim);
+        self.0.store(hot::COUNTER, page.counter, Release);
+        self.set_touched(page.touched);
+        self.publish(page.next);
+        self.set_durable(page.durable);
+        self.set_kept(page.kept);
+        self.0.store(hot::CLOCK_STEP, page.clock_step, Release);
+        self.0.store(hot::DEVICE, page.file.device, Release);
+        self.0.store(hot::INODE, page.file.inode, Release);
+        self.set_epoch(page.epoch);
+        self.0.store(hot::BOOT + 8, page.boot[1], Release);
+        self.0.store(hot::BOOT, page.boot[0], Release);
+    }
+
+    // Waiting, in any process.
+
+    pub(crate) fn wait_word(self) -> u32 {
+        self.0.wait_word(hot::FUTEX)
+    }
+
+    pub(crate) fn wait(self, seen: u32, timeout: std::time::Duration) {
+        self.0.wait(hot::FUTEX, seen, timeout);
+    }
+
+    pub(crate) fn wake(self) {
+        self.0.wake(hot::FUTEX);
+    }
+}

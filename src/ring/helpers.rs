@@ -1,0 +1,150 @@
+//! The producer's two threads: the flusher, which syncs, and the waker, which tells waiting
+//! readers.
+//!
+//! Readers register nowhere, so a wake is a system call whether anybody sleeps or not. The first
+//! record after a quiet time is told by the producer itself; during a burst the waker tells at most
+//! one wake a period, and one more when the burst is over.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool, AtomicU64,
+            Ordering::{Relaxed, Release},
+        },
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use crossbeam_utils::CachePadded;
+
+use super::{cursors::Cursors, durability::Durability};
+
+/// At most one wake in this time while records keep coming.
+const PERIOD: Duration = Duration::from_millis(1);
+
+/// The threads of one producer.
+#[derive(Debug)]
+pub(crate) struct Helpers {
+    durability: Arc<Durability>,
+    waker: Arc<Waker>,
+    flusher: Option<JoinHandle<()>>,
+    waking: Option<JoinHandle<()>>,
+}
+
+/// Written by the producer (`woken` while armed) and the waker thread; neither is on the other's
+/// cache lines while records are appended.
+#[derive(Debug)]
+struct Waker {
+    /// The next record is told at once, by the producer.
+    armed: CachePadded<AtomicBool>,
+    /// The next id as it was told last.
+    woken: AtomicU64,
+    stop: AtomicBool,
+}
+
+impl Helpers {
+    /// Starts the threads; none on the simulated disk, whose driver takes their steps.
+    pub(crate) fn start(durability: &Arc<Durability>) -> io::Result<Self> {
+        let waker = Arc::new(Waker {
+            armed: CachePadded::new(AtomicBool::new(true)),
+            woken: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+        });
+        let mut helpers =
+            Self { durability: Arc::clone(durability), waker, flusher: None, waking: None };
+        if durability.archive.disk.has_threads() {
+            let (durability, waker) = (Arc::clone(durability), Arc::clone(&helpers.waker));
+            let flushing = Arc::clone(&durability);
+            helpers.flusher = Some(spawn("ringkeep-flush", move || flushing.serve())?);
+            let wake = move || waker.serve(durability.archive.cursors());
+            helpers.waking = Some(spawn("ringkeep-wake", wake)?);
+        }
+        Ok(helpers)
+    }
+
+    /// Tells waiting readers of a record, now or within a period. One load while records keep
+    /// coming.
+    #[inline]
+    pub(crate) fn published(&self, next: u64) {
+        if self.waker.armed.load(Relaxed) {
+            self.tell_now(next);
+        }
+    }
+
+    #[cold]
+    fn tell_now(&self, next: u64) {
+        let Some(thread) = &self.waking else { return };
+        self.waker.woken.store(next, Relaxed);
+        // Release: the waker sees what was told.
+        self.waker.armed.store(false, Release);
+        self.durability.archive.cursors().wake();
+        thread.thread().unpark();
+    }
+
+    /// Ends both threads, after what they are doing. Called twice, it does nothing.
+    pub(crate) fn stop(&mut self) {
+        for thread in self.leave() {
+            // A thread that panicked has nothing to say that the poison does not.
+            let _ = thread.join();
+        }
+    }
+
+    /// Tells both threads to end, without waiting for it.
+    pub(crate) fn leave(&mut self) -> impl Iterator<Item = JoinHandle<()>> + use<> {
+        self.durability.stop();
+        self.waker.stop.store(true, Release);
+        if let Some(waking) = &self.waking {
+            waking.thread().unpark();
+        }
+        [self.flusher.take(), self.waking.take()].into_iter().flatten()
+    }
+}
+
+impl Drop for Helpers {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Waker {
+    fn serve(&self, cursors: Cursors<'_>) {
+        while !self.stop.load(Relaxed) {
+            if self.armed.load(Relaxed) {
+                thread::park();
+            } else {
+                self.calm_down(cursors);
+            }
+        }
+        // The last record is told, whatever was going on.
+        cursors.wake();
+    }
+
+    /// One wake a period while records keep coming; arms the producer when none came for one.
+    fn calm_down(&self, cursors: Cursors<'_>) {
+        thread::park_timeout(PERIOD);
+        if self.tell_news(cursors) {
+            return;
+        }
+        self.armed.store(true, Release);
+        // A producer that saw the flag unarmed a moment ago may have published without telling. Its
+        // store is visible long before another period is over; then this side tells.
+        thread::park_timeout(PERIOD);
+        self.tell_news(cursors);
+    }
+
+    fn tell_news(&self, cursors: Cursors<'_>) -> bool {
+        let next = cursors.next();
+        if self.woken.swap(next, Relaxed) == next {
+            return false;
+        }
+        cursors.wake();
+        true
+    }
+}
+
+fn spawn(name: &str, task: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.into()).spawn(task)
+}

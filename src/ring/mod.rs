@@ -1,0 +1,33 @@
+//! The ring: the last N fixed-size records of a stream, on a fixed piece of disk.
+//!
+//! The way of a record: `producer` stores it into a slot of an `archive`'s shards and shows it in
+//! the `cursors`; `durability` makes it safe; `reading` copies it out and decides what the copy is
+//! worth; `recover` makes good what a crash left.
+
+pub(crate) mod archive;
+pub(crate) mod batch;
+mod checkpoints;
+mod create;
+mod cursors;
+mod durability;
+mod flush;
+mod helpers;
+pub(crate) mod layout;
+pub(crate) mod lookup;
+pub(crate) mod options;
+pub(crate) mod producer;
+pub(crate) mod range;
+pub(crate) mod read;
+pub(crate) mod reader;
+mod reading;
+mod recover;
+mod redo;
+mod rewriting;
+mod slot;
+pub(crate) mod stats;
+pub(crate) mod tailer;
+#[cfg(feature = "test-util")]
+mod testing;
+pub(crate) mod verify;
+mod views;
+mod writer;

@@ -1,0 +1,77 @@
+//! The redo slot: the new content of a rewrite, complete before the rewrite touches its slot.
+//!
+//! Its first word names the id and is stored last; 0 means empty. The checksum ties the rest to
+//! that id. A flag in the word says that the redo slot was flushed before its slot was touched:
+//! only then does it count after a power cut.
+
+use std::sync::atomic::{
+    Ordering::{Relaxed, Release},
+    fence,
+};
+
+use super::{
+    archive::Archive,
+    layout::{REDO, REDO_PAYLOAD, decode_redo, encode_redo},
+    lookup::Id,
+    slot::{self, Content},
+};
+use crate::error::{Error, Result};
+
+/// What a complete redo slot holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Redo {
+    pub(crate) id: Id,
+    /// It was flushed before its slot was touched.
+    pub(crate) through: bool,
+    pub(crate) content: Content,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// The redo slot, if it is complete and holds `id`.
+pub(crate) fn load(archive: &Archive, id: Id) -> Option<Redo> {
+    load_any(archive).filter(|redo| redo.id == id)
+}
+
+/// The redo slot, if it is complete.
+pub(crate) fn load_any(archive: &Archive) -> Option<Redo> {
+    let region = &archive.shards[0].region;
+    // Acquire: pairs with the Release store of the word in `store`.
+    let (id, through) = decode_redo(region.load_acquire(REDO))?;
+    let mut payload = vec![0; archive.geometry().record_size];
+    let mut crc = [0; 4];
+    region.read(REDO_PAYLOAD, &mut payload);
+    region.read(REDO_PAYLOAD + payload.len(), &mut crc);
+    let content = slot::decode(archive.identity.salt, id, &payload, u32::from_le_bytes(crc))?;
+    Some(Redo { id, through, content, payload })
+}
+
+/// Stores a redo slot, and flushes it if it is to be written through.
+pub(crate) fn store(
+    archive: &Archive,
+    id: Id,
+    payload: &[u8],
+    crc: u32,
+    through: bool,
+) -> Result<()> {
+    let region = &archive.shards[0].region;
+    region.store(REDO, 0, Relaxed);
+    // Whoever sees a word of the new payload sees that the slot was emptied.
+    fence(Release);
+    region.write(REDO_PAYLOAD, payload);
+    region.write(REDO_PAYLOAD + payload.len(), &crc.to_le_bytes());
+    region.store(REDO, encode_redo(id, through), Release);
+    if !through {
+        return Ok(());
+    }
+    region.sync(REDO, 8 + payload.len() + 4).map_err(Error::io("sync", &archive.path))
+}
+
+/// Empties the redo slot; nothing is written when it is empty already.
+pub(crate) fn clear(archive: &Archive) -> Result<()> {
+    let region = &archive.shards[0].region;
+    if region.load(REDO) == 0 {
+        return Ok(());
+    }
+    region.store(REDO, 0, Release);
+    region.sync(REDO, 8).map_err(Error::io("sync", &archive.path))
+}

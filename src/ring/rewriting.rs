@@ -1,0 +1,42 @@
+//! Writing another content under an id that is kept.
+
+use super::{flush::sync_slots, lookup::Id, read::Read, redo, slot, writer::Writer};
+use crate::error::{Error, Result};
+
+impl Writer {
+    /// The redo slot holds the new content before the slot is touched, so that a crash, or a reader
+    /// in between, finds one whole version. Below what is durable, or soon will be, both are
+    /// flushed.
+    pub(crate) fn rewrite(&self, id: u64, payload: Option<&[u8]>) -> Result<()> {
+        self.ready_for(0)?;
+        let mut present = vec![0; self.zeros.len()];
+        match self.archive.read_slot(id, &mut present)? {
+            Read::Record(()) => {}
+            other => return Err(Error::NotARecord(other)),
+        }
+        let no_new_sync = self.durability.hold_syncs();
+        let through = id < no_new_sync.floor;
+        let rewrite = || self.rewrite_slot(Id(id), payload, through);
+        let result = if through { self.durability.syncing(rewrite) } else { rewrite() };
+        drop(no_new_sync);
+        self.durability.telling(result)
+    }
+
+    fn rewrite_slot(&self, id: Id, payload: Option<&[u8]>, through: bool) -> Result<()> {
+        let archive = &self.archive;
+        let (salt, zeros) = (archive.identity.salt, &self.zeros[..]);
+        let (payload, crc) = match payload {
+            Some(payload) => (payload, slot::checksum(salt, id, payload)),
+            None => (zeros, slot::marker_checksum(salt, id, zeros)),
+        };
+        redo::store(archive, id, payload, crc, through)?;
+        archive.cursors().begin_rewrite();
+        let (shard, index) = archive.place(id);
+        shard.region.write_slot(index, payload, crc);
+        archive.cursors().end_rewrite();
+        if through {
+            sync_slots(archive, id.0..id.0 + 1)?;
+        }
+        Ok(())
+    }
+}

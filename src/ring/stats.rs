@@ -1,0 +1,64 @@
+//! Numbers about an archive, as a plain snapshot.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::reader::Ring;
+use crate::{
+    disk::seam::Access,
+    error::{Error, Result},
+};
+
+/// Where an archive stands. Made by [`Ring::stats`](crate::Ring::stats).
+///
+/// # Examples
+///
+/// ```
+/// # let directory = tempfile::tempdir()?;
+/// # let mut producer = ringkeep::RingOptions::new(5, 9).create(directory.path().join("x"))?;
+/// producer.append(b"12345")?;
+/// let stats = producer.ring().stats()?;
+/// assert_eq!(stats.next - stats.durable, 1, "records that a power cut would take now");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// The oldest id kept.
+    pub oldest: u64,
+    /// The id that the next record gets.
+    pub next: u64,
+    /// One past the last id that survives a power cut.
+    pub durable: u64,
+    /// How often the archive was opened for writing.
+    pub epoch: u64,
+    /// Bytes of disk that the files under its path really take.
+    pub bytes_on_disk: u64,
+    /// A producer has the archive under this path open now.
+    pub writer_live: bool,
+    /// Syncs of records by the producer of this process; 0 in other processes.
+    pub syncs: u64,
+}
+
+impl Stats {
+    pub(crate) fn of(ring: &Ring) -> Result<Self> {
+        let archive = ring.archive();
+        let mut bytes_on_disk = 0;
+        for shard in 0..archive.shards.len() {
+            let path = archive.shard_file(shard);
+            let file = archive.disk.open(&path, Access::Read).map_err(Error::io("open", &path))?;
+            bytes_on_disk += file.allocated_bytes().map_err(Error::io("look at", &path))?;
+        }
+        // Asked through a description of its own: the lock's owner may be in this process.
+        let path = &archive.path;
+        let file = archive.disk.open(path, Access::Read).map_err(Error::io("open", path))?;
+        Ok(Self {
+            oldest: ring.oldest()?,
+            next: ring.next_id()?,
+            durable: ring.durable()?,
+            epoch: archive.cursors().epoch(),
+            bytes_on_disk,
+            writer_live: file.is_locked().map_err(Error::io("ask for the lock of", path))?,
+            syncs: archive.syncs.load(Relaxed),
+        })
+    }
+}
