@@ -1,0 +1,181 @@
+//! Random crashes of the ring on a simulated disk, judged by an oracle that knows what was written.
+//!
+//! Each trial is one archive and several lifetimes of a producer. A lifetime ends by a clean close,
+//! a failed sync, the death of the process or a power cut, at any store of its creation, opening,
+//! work or closing. A reader looks between the stores, before any producer has opened, and after. A
+//! trial is repeated by its seed: `RINGKEEP_SEED=4711 cargo test --test crashes`.
+
+#[path = "crashes/jumps.rs"]
+mod jumps;
+#[path = "crashes/oracle.rs"]
+mod oracle;
+#[path = "crashes/rewrites.rs"]
+mod rewrites;
+#[path = "crashes/trial.rs"]
+mod trial;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use ringkeep::{Read, SyncPolicy};
+use trial::Trial;
+
+/// Crashes under each policy, unless `RINGKEEP_CRASHES` says otherwise.
+const CRASHES: u64 = 5_000;
+
+/// What must have occurred, or the trials prove little.
+const CLASSES: [&str; 25] = [
+    "Record",
+    "Absent",
+    "Lost",
+    "Lapped",
+    "NotYet",
+    "torn tail",
+    "served above durable",
+    "Lost stays Lost",
+    "double cut",
+    "kill then cut",
+    "kill while creating",
+    "cut while creating",
+    "kill while opening",
+    "cut while opening",
+    "kill while running",
+    "cut while running",
+    "kill while closing",
+    "cut while closing",
+    "failed sync",
+    "clean close",
+    "recovered twice",
+    "jump",
+    "gap",
+    "rewrite below durable",
+    "looked between stores",
+];
+
+/// Goal: whatever a crash does, nothing wrong is served and nothing promised is missing.
+/// Method: trials with seeds in order until so many crashes have happened; every class is counted.
+fn run(policy: SyncPolicy, seed: u64, also: &[&'static str]) {
+    let mut counts = BTreeMap::new();
+    if let Ok(seed) = std::env::var("RINGKEEP_SEED") {
+        let seed = seed.parse().expect("RINGKEEP_SEED is a number");
+        return trial(seed, policy, &mut counts);
+    }
+    let wanted = std::env::var("RINGKEEP_CRASHES")
+        .map_or(CRASHES, |wanted| wanted.parse().expect("RINGKEEP_CRASHES is a number"));
+    let mut seed = seed;
+    while crashes(&counts) < wanted {
+        trial(seed, policy, &mut counts);
+        seed += 1;
+    }
+    println!("{policy:?}: {} crashes, {counts:#?}", crashes(&counts));
+    for class in CLASSES.iter().chain(also) {
+        assert!(counts.get(class).is_some_and(|&count| count > 0), "{class} never occurred");
+    }
+}
+
+fn trial(seed: u64, policy: SyncPolicy, counts: &mut BTreeMap<&'static str, u64>) {
+    let violations = Trial::new(seed, policy).run(counts);
+    assert!(
+        violations.is_empty(),
+        "RINGKEEP_SEED={seed} {policy:?}: {} violations, the first: {}",
+        violations.len(),
+        violations[0]
+    );
+}
+
+fn crashes(counts: &BTreeMap<&'static str, u64>) -> u64 {
+    let crashes = counts
+        .iter()
+        .filter(|(name, _)| name.starts_with("kill while") || name.starts_with("cut while"));
+    crashes.map(|(_, count)| count).sum()
+}
+
+#[test]
+fn without_syncs_a_crash_takes_only_what_was_not_flushed() {
+    run(SyncPolicy::Never, 0, &["lost suffix", "given up by reservation", "rewrite above durable"]);
+}
+
+#[test]
+fn with_syncs_of_groups_a_crash_takes_less_than_a_group() {
+    let also = ["lost suffix", "given up by reservation", "rewrite above durable"];
+    run(SyncPolicy::EveryRecords(3), 1_000_000, &also);
+}
+
+#[test]
+fn with_syncs_by_time_a_crash_takes_only_what_came_after_the_last_one() {
+    let interval = SyncPolicy::Interval(Duration::from_secs(1));
+    let also = ["lost suffix", "given up by reservation", "rewrite above durable"];
+    run(interval, 2_000_000, &also);
+}
+
+#[test]
+fn with_a_sync_each_a_crash_takes_no_record_that_was_returned() {
+    run(SyncPolicy::Always, 3_000_000, &["given up by reservation"]);
+}
+
+#[test]
+fn a_full_table_of_crash_ranges_serves_nothing_wrong() {
+    let mut merged = 0;
+    for seed in 0..20 {
+        let (violations, is_full) = Trial::of_many_kills(seed).run_many_kills();
+        assert!(violations.is_empty(), "seed {seed}: {violations:?}");
+        merged += u64::from(is_full);
+    }
+    assert!(merged > 0, "no checkpoint page was ever full");
+}
+
+/// Goal: what a reader finds after a power cut does not change while the archive is opened. Method:
+/// two rewrites, each of one byte, of a record that was not durable, on small sectors: a redo slot
+/// of the first one, stored over a slot torn by the second, would bring back the original on the
+/// way.
+#[test]
+fn a_redo_slot_that_was_not_flushed_changes_nothing_after_a_power_cut() {
+    let mut served = 0;
+    for seed in 0..1_500 {
+        let (seen, changed) = rewrites::cut_after_two_rewrites(seed);
+        assert!(changed.is_none(), "seed {seed}: {seen:?}, then {changed:?}");
+        served += u64::from(matches!(seen, Read::Record(_)));
+    }
+    assert!(served > 0, "no record survived");
+}
+
+#[test]
+fn deaths_in_the_middle_of_an_append_one_after_the_other_serve_nothing_wrong() {
+    for seed in 0..1_500 {
+        let violations = Trial::of_short_lives(seed).run_short_lives();
+        assert!(violations.is_empty(), "seed {seed}: {violations:?}");
+    }
+}
+
+#[test]
+fn a_creation_that_is_cut_short_leaves_an_archive_or_room_for_one() {
+    let steps = 1..4_000;
+    let cut: Vec<_> = steps.filter_map(|step| jumps::cut_while_creating(step, step)).collect();
+    assert!(cut.len() > 1_500, "only {} steps", cut.len());
+    // The steps from the first name on are few, and what a power cut keeps of them is chance.
+    let last = cut.len() as u64;
+    let names = (last - 20..=last).flat_map(|step| (0..40).map(move |seed| (step, seed)));
+    let some: Vec<_> =
+        names.filter_map(|(step, seed)| jumps::cut_while_creating(step, seed)).collect();
+    assert!(cut.iter().chain(&some).all(|&whole| whole), "an archive that is neither");
+}
+
+#[test]
+fn a_jump_that_died_takes_no_durable_record_later() {
+    let reads: Vec<_> = (1..120).filter_map(jumps::cut_after_a_jump_that_died).collect();
+    assert!(!reads.is_empty(), "no jump died before it was made");
+    for read in reads {
+        assert_eq!(read, Read::Record(b"zero".to_vec()));
+    }
+}
+
+/// Goal: what is durable lies under a name that is durable too, although its creation died between
+/// the last name and the sync of the directory.
+#[test]
+fn a_record_is_durable_though_the_creation_of_its_archive_died() {
+    let after = jumps::cut_after_a_creation_that_died;
+    let first = (1_u64..10_000).find(|&step| after(step, 0).is_some()).expect("creation ends");
+    for (step, seed) in (first..first + 20).flat_map(|step| (0..40).map(move |seed| (step, seed))) {
+        let read = after(step, seed).expect("the archive has its name");
+        assert_eq!(read, Read::Record(b"kept".to_vec()), "step {step}, seed {seed}");
+    }
+}

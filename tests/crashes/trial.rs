@@ -1,0 +1,548 @@
+//! One archive, several lifetimes of a producer, crashes at any step.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use ringkeep::{
+    Crash, Error, Producer, Read, ReadOptions, Result, Ring, RingOptions, SimDisk, SyncPolicy,
+};
+
+use super::oracle::{Content, Counts, Oracle};
+
+#[path = "lives.rs"]
+mod lives;
+
+const CAPACITIES: [u64; 20] =
+    [1, 2, 3, 4, 7, 8, 9, 12, 15, 16, 17, 23, 24, 25, 31, 32, 33, 40, 64, 100];
+const RECORD_SIZES: [usize; 6] = [8, 9, 12, 44, 100, 700];
+const SECTORS: [usize; 3] = [16, 64, 512];
+/// Where the checkpoint pages begin; what is before them may differ after recovering twice.
+const CHECKPOINTS_AT: usize = 8192;
+
+pub(crate) struct Trial {
+    random: fastrand::Rng,
+    options: RingOptions,
+    policy: SyncPolicy,
+    path: PathBuf,
+    record_size: usize,
+    /// The current process.
+    disk: SimDisk,
+    oracle: Arc<Mutex<Oracle>>,
+    /// Of a hundred stores, so many are looked behind.
+    looks: u8,
+    /// A sync from here on is to fail; which one, the observer decides.
+    fail_later: Arc<AtomicBool>,
+}
+
+impl Trial {
+    pub(crate) fn new(seed: u64, policy: SyncPolicy) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let capacity = CAPACITIES[random.usize(..CAPACITIES.len())];
+        let record_size = RECORD_SIZES[random.usize(..RECORD_SIZES.len())];
+        let sector = SECTORS[random.usize(..SECTORS.len())];
+        Self::with(random, policy, capacity, record_size, sector)
+    }
+
+    fn with(
+        mut random: fastrand::Rng,
+        policy: SyncPolicy,
+        capacity: u64,
+        record_size: usize,
+        sector: usize,
+    ) -> Self {
+        let options =
+            RingOptions::new(record_size, capacity).shards(random.u32(1..=3)).sync(policy);
+        let mut oracle = Oracle { capacity, ..Oracle::default() };
+        oracle.reservation = (capacity / 8).max((capacity / 8).clamp(1, 256));
+        oracle.may_lose = match policy {
+            SyncPolicy::Always => Some(0),
+            // The records after the last group, and that group while its sync is not told: a batch
+            // or markers may have filled it past its size by up to a block.
+            SyncPolicy::EveryRecords(count) => Some(count - 1 + count + (capacity / 8).max(1)),
+            _ => None,
+        };
+        Self {
+            disk: SimDisk::new(random.u64(..), sector),
+            random,
+            options,
+            policy,
+            path: PathBuf::from("/sim/cache.dat"),
+            record_size,
+            oracle: Arc::new(Mutex::new(oracle)),
+            looks: 6,
+            fail_later: Arc::default(),
+        }
+    }
+
+    pub(crate) fn run(mut self, counts: &mut Counts) -> Vec<String> {
+        self.create();
+        self.look_between_stores();
+        let mut last = None;
+        for _ in 0..[2, 3, 4, 5, 6, 12][self.random.usize(..6)] {
+            last = self.lifetime(last);
+            if !self.oracle.lock().violations.is_empty() {
+                break;
+            }
+        }
+        let oracle = self.oracle.lock();
+        for (class, count) in &oracle.counts {
+            *counts.entry(class).or_default() += count;
+        }
+        oracle.violations.clone()
+    }
+
+    /// Creation may be cut short, again and again; then there is no archive, or a whole one.
+    fn create(&mut self) {
+        while self.random.u8(..4) == 0 {
+            let crash = if self.random.bool() { Crash::Kill } else { Crash::Cut };
+            self.disk.arm(crash, self.random.u64(1..1500));
+            let created = self.options.clone().on(&self.disk).create(&self.path);
+            if created.is_err() && !self.disk.is_dead() {
+                return self.oracle.lock().fail(format!("R1 creation fails: {created:?}"));
+            }
+            let _ = self.disk.disarm();
+            self.disk.kill();
+            drop(created);
+            let class =
+                if crash == Crash::Cut { "cut while creating" } else { "kill while creating" };
+            self.oracle.lock().count(class, true);
+            if crash == Crash::Cut {
+                self.disk.cut_power();
+            }
+            self.disk = self.disk.other_process();
+            if self.disk_has_archive() {
+                return;
+            }
+        }
+        let created = self.options.clone().on(&self.disk).create(&self.path);
+        match created {
+            Ok(producer) => producer.close().expect("nothing fails yet"),
+            Err(error) => self.oracle.lock().fail(format!("R1 creation fails: {error:?}")),
+        }
+    }
+
+    fn disk_has_archive(&self) -> bool {
+        match self.reader() {
+            Ok(_) => true,
+            Err(Error::NotFound { .. }) => false,
+            Err(error) => {
+                self.oracle.lock().fail(format!("R1 half an archive: {error:?}"));
+                true
+            }
+        }
+    }
+
+    fn reader(&self) -> Result<Ring> {
+        ReadOptions::new().on(&self.disk.other_process()).open(&self.path)
+    }
+
+    /// Some steps are looked into by a reader in another process.
+    fn look_between_stores(&mut self) {
+        let (oracle, path, disk) =
+            (Arc::clone(&self.oracle), self.path.clone(), self.disk.other_process());
+        let random = AtomicU64::new(self.random.u64(..));
+        let (fail_later, looks) = (Arc::clone(&self.fail_later), self.looks);
+        self.disk.observe(move || {
+            let mut dice = fastrand::Rng::with_seed(random.load(Relaxed));
+            random.store(dice.u64(..), Relaxed);
+            if fail_later.load(Relaxed) && dice.u8(..20) == 0 {
+                fail_later.store(false, Relaxed);
+                disk.fail_next_sync(true);
+            }
+            if dice.u8(..100) < looks {
+                look(&oracle, &disk, &path, &mut dice);
+            }
+        });
+    }
+
+    fn lifetime(&mut self, last: Option<Crash>) -> Option<Crash> {
+        self.disk = self.disk.other_process();
+        let fuse = match self.random.u8(..10) {
+            0..2 => "never",
+            2..5 => "opening",
+            5..8 => "running",
+            _ => "closing",
+        };
+        let (phase, error) = self.live(fuse);
+        let fired = self.disk.disarm();
+        self.disk.kill();
+        if let (Some(error), None) = (error, fired) {
+            self.judge_error(&error);
+        }
+        if !self.oracle.lock().violations.is_empty() {
+            return None;
+        }
+        if let Some(crash) = fired {
+            self.oracle.lock().count(class_of(crash, phase), true);
+        }
+        let mut event = fired.unwrap_or_else(|| self.pick(Crash::Cut, 35, Crash::Kill));
+        self.crash(event, last);
+        if event == Crash::Kill && self.random.u8(..4) == 0 {
+            self.crash(Crash::Cut, Some(Crash::Kill));
+            event = Crash::Cut;
+        }
+        Some(event)
+    }
+
+    fn pick<T>(&mut self, one: T, percent: u8, other: T) -> T {
+        if self.random.u8(..100) < percent { one } else { other }
+    }
+
+    /// Only a sync that was made to fail explains an error.
+    fn judge_error(&self, error: &Error) {
+        let mut oracle = self.oracle.lock();
+        match error {
+            Error::Io { action: "sync", .. } | Error::Poisoned { .. } => {
+                oracle.count("failed sync", true);
+            }
+            other => oracle.fail(format!("R1 an operation fails: {other:?}")),
+        }
+    }
+
+    /// Sometimes the next sync fails, or a later one.
+    fn may_fail(&mut self, percent: u8) {
+        let fails = self.random.u8(..100) < percent;
+        let later = self.random.bool();
+        self.disk.fail_next_sync(fails && !later);
+        self.fail_later.store(fails && later, Relaxed);
+    }
+
+    fn fail_no_more(&self) {
+        self.disk.fail_next_sync(false);
+        self.fail_later.store(false, Relaxed);
+    }
+
+    /// Lights a fuse that is meant for this phase; it may burn on into the next ones.
+    fn light(&mut self, fuse: &str, phase: &str) {
+        if fuse == phase {
+            let crash = if self.random.bool() { Crash::Kill } else { Crash::Cut };
+            let steps = [30, 250, 1500][self.random.usize(..3)];
+            self.disk.arm(crash, self.random.u64(1..=steps));
+        }
+    }
+
+    /// Opens, works, perhaps closes; the phase that it came to, and why it stopped.
+    fn live(&mut self, fuse: &str) -> (&'static str, Option<Error>) {
+        self.light(fuse, "opening");
+        let mut producer = match self.open() {
+            Ok(producer) => producer,
+            Err(error) => return ("opening", Some(error)),
+        };
+        if self.disk.is_dead() {
+            return ("opening", None);
+        }
+        self.light(fuse, "running");
+        for _ in 0..self.random.u8(0..=16) {
+            let result = self.operation(&mut producer);
+            self.say("after an operation");
+            self.fail_no_more();
+            if self.disk.is_dead() {
+                return ("running", None);
+            }
+            if let Err(error) = result {
+                self.stay_poisoned(producer);
+                return ("running", Some(error));
+            }
+            let durable = producer.ring().durable().expect("the pages are good");
+            self.oracle.lock().synced(durable);
+            if self.random.u8(..10) < 3 {
+                self.check(None);
+            }
+            if !self.oracle.lock().violations.is_empty() {
+                break;
+            }
+        }
+        if fuse == "closing" || self.random.bool() {
+            self.light(fuse, "closing");
+            return self.close(producer);
+        }
+        self.disk.kill();
+        ("running", None)
+    }
+
+    /// After a failed sync nothing is tried again: not by a call, and not by the drop.
+    fn stay_poisoned(&mut self, mut producer: Producer) {
+        let _ = self.disk.disarm();
+        let before = self.disk.contents();
+        let payload = self.payload(0);
+        // The first one never waits for a sync: without the poison it might wait for ever.
+        let mut result = producer.delete(0);
+        if matches!(result, Err(Error::Poisoned { .. })) {
+            result = producer.append(&payload).map(drop);
+        }
+        if !matches!(result, Err(Error::Poisoned { .. })) {
+            self.oracle.lock().fail(format!("poison: it was forgotten: {result:?}"));
+            return producer.die();
+        }
+        drop(producer);
+        if before != self.disk.contents() {
+            self.oracle.lock().fail("poison: it wrote".into());
+        }
+    }
+
+    fn close(&mut self, producer: Producer) -> (&'static str, Option<Error>) {
+        self.may_fail(6);
+        let result = producer.close();
+        self.fail_no_more();
+        if let Err(failed) = result {
+            let error = failed.source;
+            if self.disk.is_dead() {
+                return ("closing", None);
+            }
+            self.stay_poisoned(*failed.producer);
+            return ("closing", Some(error));
+        }
+        if !self.disk.is_dead() {
+            let _ = self.disk.disarm();
+            let ring = self.reader().expect("a closed archive opens");
+            let mut oracle = self.oracle.lock();
+            oracle.synced(ring.durable().expect("the pages are good"));
+            oracle.at_rest = Some(ring.next_id().expect("the pages are good"));
+            oracle.count("clean close", true);
+        }
+        ("closing", None)
+    }
+
+    fn open(&mut self) -> Result<Producer> {
+        self.may_fail(5);
+        self.oracle.lock().at_rest = None;
+        let opened = self.options.clone().on(&self.disk).open(&self.path);
+        self.fail_no_more();
+        let mut producer = opened?;
+        if self.disk.is_dead() {
+            return Ok(producer);
+        }
+        self.say("opened");
+        // What lies between next and touched shows now: records, or Lost.
+        self.check(Some(Crash::Kill));
+        {
+            let mut oracle = self.oracle.lock();
+            oracle.settle_rewrites();
+            oracle.jump = 0;
+        }
+        if self.random.u8(..10) == 0 {
+            producer = self.recover_again(producer)?;
+        }
+        Ok(producer)
+    }
+
+    /// Recovering twice comes to the same, byte for byte, but for the hot page's epoch.
+    fn recover_again(&mut self, producer: Producer) -> Result<Producer> {
+        let before = self.disk.contents();
+        producer.die();
+        let producer = self.options.clone().on(&self.disk).open(&self.path)?;
+        if self.disk.is_dead() {
+            return Ok(producer);
+        }
+        let mut oracle = self.oracle.lock();
+        oracle.count("recovered twice", true);
+        for ((path, old), (_, new)) in before.iter().zip(self.disk.contents()) {
+            let start = if *path == self.path { CHECKPOINTS_AT } else { 0 };
+            if old[start..] != new[start..] {
+                oracle.fail(format!("R6 recovering twice differs in {}", path.display()));
+            }
+        }
+        Ok(producer)
+    }
+
+    fn check(&self, crash: Option<Crash>) {
+        match self.reader() {
+            Ok(ring) => self.oracle.lock().check(&ring, crash),
+            Err(error) => self.oracle.lock().fail(format!("R1 a reader fails: {error:?}")),
+        }
+    }
+
+    fn crash(&mut self, event: Crash, last: Option<Crash>) {
+        self.disk.kill();
+        if let (Some(last), Crash::Cut) = (last, event) {
+            let class = if last == Crash::Cut { "double cut" } else { "kill then cut" };
+            self.oracle.lock().count(class, true);
+        }
+        self.fail_no_more();
+        match self.reader().and_then(|ring| ring.oldest()) {
+            Ok(oldest) => self.oracle.lock().before_cut = oldest,
+            Err(error) => return self.oracle.lock().fail(format!("R1 a reader: {error:?}")),
+        }
+        if event == Crash::Cut {
+            self.disk.cut_power();
+        }
+        self.say(&format!("{event:?}"));
+        let before = self.disk.contents();
+        self.check(Some(event));
+        assert!(before == self.disk.contents(), "a reader wrote");
+    }
+
+    /// Tells each step of a trial that is repeated by its seed.
+    fn say(&self, what: &str) {
+        if std::env::var_os("RINGKEEP_SEED").is_some() {
+            let ring = self.reader();
+            let bounds =
+                ring.and_then(|ring| Ok((ring.oldest()?, ring.next_id()?, ring.durable()?)));
+            println!("{what}: oldest, next, durable {bounds:?}");
+        }
+    }
+
+    fn operation(&mut self, producer: &mut Producer) -> Result<()> {
+        self.may_fail(4);
+        let dice = self.random.u8(..100);
+        self.say(&format!("operation {dice}"));
+        if dice.is_multiple_of(3) {
+            // A slow producer: its limit moves in steps that do not grow.
+            self.disk.advance(Duration::from_secs(2));
+        }
+        match dice {
+            0..40 => self.append(producer, 1),
+            40..50 => {
+                let most = 2 * (self.oracle.lock().capacity / 8).max(1) + 1;
+                let count = self.random.u64(1..=most);
+                self.append(producer, count)
+            }
+            50..60 => self.append_at(producer),
+            60..71 => self.rewrite(producer, true),
+            71..76 => self.rewrite(producer, false),
+            76..82 => producer.flush(),
+            82..88 => producer.sync_without_telling(),
+            88..94 => {
+                producer.tell_flushed();
+                Ok(())
+            }
+            _ => producer.raise_limit_early(),
+        }
+    }
+
+    /// Begins with its id, like real telemetry: that is where a checksum seeded by a plain XOR
+    /// fails.
+    fn payload(&mut self, id: u64) -> Vec<u8> {
+        let mut payload = vec![0; self.record_size];
+        self.random.fill(&mut payload);
+        let half = self.record_size.min(8) / 2;
+        payload[..half].copy_from_slice(&id.to_le_bytes()[..half]);
+        payload
+    }
+
+    fn append(&mut self, producer: &mut Producer, count: u64) -> Result<()> {
+        let first = producer.ring().next_id()?;
+        let records: Vec<_> = (first..first + count).map(|id| self.payload(id)).collect();
+        let contents: Vec<Content> = records.iter().cloned().map(Some).collect();
+        self.oracle.lock().attempt(first, &contents);
+        if count == 1 {
+            let id = producer.append(&records[0])?;
+            assert!(id == first || self.disk.is_dead());
+        } else {
+            producer.append_batch(&records.concat())?;
+        }
+        self.has_returned(producer, first, &contents)
+    }
+
+    fn has_returned(
+        &mut self,
+        producer: &Producer,
+        first: u64,
+        contents: &[Content],
+    ) -> Result<()> {
+        if self.disk.is_dead() {
+            return Ok(());
+        }
+        let durable = producer.ring().durable()?;
+        let mut oracle = self.oracle.lock();
+        oracle.returned(first, contents);
+        if self.policy == SyncPolicy::Always && durable < first + contents.len() as u64 {
+            oracle.fail(format!("policy: {first} was returned, and durable is {durable}"));
+        }
+        Ok(())
+    }
+
+    fn append_at(&mut self, producer: &mut Producer) -> Result<()> {
+        let ring = producer.ring();
+        let (oldest, next, capacity) = (ring.oldest()?, ring.next_id()?, ring.geometry().capacity);
+        let gaps = [0, 1, capacity / 8 + 1, capacity - 1, capacity, 2 * capacity + 3];
+        let gap = gaps[self.random.usize(..gaps.len())];
+        let (id, payload) = (next + gap, self.payload(next + gap));
+        let is_jump = gap >= capacity || oldest >= next;
+        let (first, mut contents) = if is_jump {
+            (id, vec![])
+        } else {
+            (next, vec![None; usize::try_from(gap).expect("small")])
+        };
+        contents.push(Some(payload.clone()));
+        {
+            let mut oracle = self.oracle.lock();
+            oracle.jump = if is_jump { id + 1 } else { oracle.jump };
+            oracle.attempt(first, &contents);
+        }
+        producer.append_at(id, &payload)?;
+        self.has_returned(producer, first, &contents)?;
+        if !self.disk.is_dead() {
+            let mut oracle = self.oracle.lock();
+            oracle.dropped = oracle.dropped.max(if is_jump { id } else { 0 });
+            oracle.jump = 0;
+            oracle.count(if is_jump { "jump" } else { "gap" }, gap > 0);
+        }
+        Ok(())
+    }
+
+    fn rewrite(&mut self, producer: &mut Producer, update: bool) -> Result<()> {
+        let ring = producer.ring();
+        let (oldest, next, durable) = (ring.oldest()?, ring.next_id()?, ring.durable()?);
+        if oldest >= next {
+            return Ok(());
+        }
+        let id = self.random.u64(oldest..next);
+        if !matches!(ring.read(id)?, Read::Record(_)) {
+            let refused = producer.delete(id);
+            assert!(matches!(refused, Err(Error::NotARecord(_))), "{id}: {refused:?}");
+            return Ok(());
+        }
+        let content = update.then(|| self.payload(id));
+        self.oracle.lock().attempt(id, std::slice::from_ref(&content));
+        match &content {
+            Some(payload) => producer.update(id, payload)?,
+            None => producer.delete(id)?,
+        }
+        if !self.disk.is_dead() {
+            let mut oracle = self.oracle.lock();
+            oracle.rewritten(id, &content);
+            let class =
+                if id < durable { "rewrite below durable" } else { "rewrite above durable" };
+            oracle.count(class, true);
+        }
+        Ok(())
+    }
+}
+
+fn look(oracle: &Mutex<Oracle>, disk: &SimDisk, path: &Path, dice: &mut fastrand::Rng) {
+    let looked: Result<_> = (|| {
+        let ring = ReadOptions::new().on(disk).open(path)?;
+        let window = (ring.oldest()?, ring.next_id()?);
+        if window.0 >= window.1 {
+            return Ok(None);
+        }
+        let id = dice.u64(window.0..window.1);
+        Ok(Some((id, ring.read(id)?, window)))
+    })();
+    // The driver does not hold the oracle while it calls the producer.
+    let mut oracle = oracle.lock();
+    match looked {
+        Ok(Some((id, read, window))) => oracle.look(id, &read, window),
+        Ok(None) | Err(Error::NotFound { .. }) => {}
+        Err(error) => oracle.fail(format!("R1 a reader between two stores: {error:?}")),
+    }
+}
+
+fn class_of(crash: Crash, phase: &str) -> &'static str {
+    match (crash, phase) {
+        (Crash::Kill, "opening") => "kill while opening",
+        (Crash::Kill, "running") => "kill while running",
+        (Crash::Kill, _) => "kill while closing",
+        (Crash::Cut, "opening") => "cut while opening",
+        (Crash::Cut, "running") => "cut while running",
+        (Crash::Cut, _) => "cut while closing",
+    }
+}
