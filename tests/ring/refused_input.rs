@@ -1,0 +1,115 @@
+//! Options that make no ring: a typed error that names the number, before anything is touched.
+
+use ringkeep::{Error, GeometryError, RingOptions};
+
+use crate::support::{Home, payloads};
+
+const LARGEST: usize = 16 << 20;
+
+/// Requires the error of `geometry`, and of every verb, with nothing made.
+#[track_caller]
+fn assert_invalid(options: &RingOptions, expected: GeometryError) {
+    let home = Home::new();
+    let is_expected = |error: Option<Error>| {
+        let told = error.as_ref().map(ToString::to_string).unwrap_or_default();
+        assert!(
+            matches!(error, Some(Error::InvalidOptions(found)) if found == expected),
+            "{error:?} instead of {expected:?}"
+        );
+        assert_eq!(told, expected.to_string());
+    };
+    is_expected(options.create(home.path()).err());
+    is_expected(options.open_or_create(home.path()).err());
+    is_expected(options.open(home.path()).err());
+    assert!(home.names().is_empty(), "{:?}", home.names());
+    // An archive that is there is not touched either.
+    let mut producer = RingOptions::new(4, 10).create(home.path()).expect("a ring");
+    producer.append_batch(&payloads(0..7, 4)).expect("a batch");
+    producer.close().expect("a clean close");
+    let before = home.state();
+    is_expected(options.open(home.path()).err());
+    is_expected(options.open_or_create(home.path()).err());
+    assert!(home.state() == before);
+}
+
+#[test]
+fn record_sizes_are_bounded() {
+    for size in [0, LARGEST + 1, usize::MAX] {
+        let found = size as u64;
+        assert_invalid(&RingOptions::new(size, 10), GeometryError::RecordSize { found });
+    }
+    assert!(RingOptions::new(LARGEST, 10).geometry().is_ok());
+}
+
+#[test]
+fn capacities_are_bounded_and_never_overflow() {
+    for found in [0, 1 << 40, (1 << 40) - 255, u64::MAX - 256, u64::MAX] {
+        assert_invalid(&RingOptions::new(10, found), GeometryError::Capacity { found });
+    }
+    // Each number alone would do, both together are more bytes than a disk has.
+    let found = 1 << 35;
+    assert_invalid(&RingOptions::new(LARGEST, found), GeometryError::Capacity { found });
+    let largest = RingOptions::new(10, (1 << 40) - 256).shard_bytes(1 << 40).geometry();
+    assert_eq!(largest.unwrap().slots, 1 << 40);
+}
+
+#[test]
+fn numbers_of_files_are_bounded() {
+    for count in [0, 16_385, u32::MAX] {
+        let found = count.into();
+        let options = RingOptions::new(10, 1000).shards(count);
+        assert_invalid(&options, GeometryError::Shards { found });
+    }
+    assert_invalid(&RingOptions::new(10, 1000).shard_bytes(0), GeometryError::ShardBytes);
+    // 100,000 records and a block of 256, one to a file.
+    let options = RingOptions::new(10, 100_000).shard_bytes(1);
+    assert_invalid(&options, GeometryError::Shards { found: 100_256 });
+}
+
+#[test]
+fn a_schema_is_one_line_of_bounded_length() {
+    let long = "x".repeat(2049);
+    for text in ["", "two\nlines", "a\0b", "tab\t", "\u{7f}", &long] {
+        let found = text.len() as u64;
+        assert_invalid(&RingOptions::new(4, 10).schema(text), GeometryError::Schema { found });
+    }
+    let home = Home::new();
+    let longest = "y".repeat(2048);
+    let producer = RingOptions::new(4, 10).schema(&longest).create(home.path()).unwrap();
+    assert_eq!(producer.ring().schema(), Some(&*longest));
+}
+
+#[test]
+fn the_last_setting_of_the_files_wins() {
+    let geometry = |options: RingOptions| options.geometry().unwrap().shards;
+    let options = RingOptions::new(6, 70);
+    assert_eq!(geometry(options.clone().shards(5).shard_bytes(1 << 20)), 1);
+    assert_eq!(geometry(options.clone().shard_bytes(0).shards(5)), 5);
+    assert_eq!(geometry(options), 1);
+}
+
+#[test]
+fn wrong_payload_lengths_are_refused_and_nothing_is_appended() {
+    let home = Home::new();
+    let mut producer = RingOptions::new(8, 10).create(home.path()).unwrap();
+    producer.append_batch(&payloads(0..25, 8)).unwrap();
+    producer.flush().unwrap();
+    let before = home.state();
+    for length in [0, 1, 7, 9, 16, 1000] {
+        let bytes = vec![0; length];
+        for refused in [
+            producer.append(&bytes).map(drop),
+            producer.append_durable(&bytes).map(drop),
+            producer.append_at(25, &bytes),
+            producer.append_at(3, &bytes),
+            producer.update(20, &bytes),
+        ] {
+            let Err(Error::WrongPayloadLength { found, expected }) = refused else {
+                panic!("{refused:?}")
+            };
+            assert_eq!((found, expected), (length, 8));
+        }
+    }
+    assert!(home.state() == before, "nothing was written");
+    assert_eq!(producer.ring().next_id().unwrap(), 25);
+}
