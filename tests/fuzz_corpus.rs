@@ -1,0 +1,42 @@
+//! Replays the corpus of each fuzz target, and makes its seeds.
+
+use std::{fs, path::Path};
+
+#[path = "../fuzz/bodies/open_any_bytes.rs"]
+mod open_any_bytes;
+
+fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let entries = fs::read_dir(&directory).expect("the corpus is in the repository");
+    let file = |entry: std::io::Result<fs::DirEntry>| {
+        let path = entry.expect("an entry").path();
+        (path.display().to_string(), fs::read(&path).expect("a seed"))
+    };
+    entries.map(file).collect()
+}
+
+#[test]
+fn every_seed_of_open_any_bytes_ends_in_values_or_errors() {
+    let seeds = corpus("open_any_bytes");
+    assert!(seeds.len() >= 10, "only {} seeds", seeds.len());
+    for (name, data) in seeds {
+        println!("{name}");
+        open_any_bytes::open_any_bytes(&data);
+    }
+}
+
+#[test]
+fn boundary_values_in_every_field_of_the_pages_end_in_values_or_errors() {
+    // Fields of the identity page, the hot page, both checkpoints and the redo slot, with
+    // checksums that were made right again.
+    for page in [0_u16, 4096, 8192, 12288, 16384] {
+        for offset in (page..page + 512).step_by(4) {
+            for byte in [0x00, 0x01, 0x80, 0xFF] {
+                let [low, high] = offset.to_le_bytes();
+                for how in [0b1000_0011, 0b1001_0111] {
+                    open_any_bytes::open_any_bytes(&[how, 0, low, high, 2, byte, byte]);
+                }
+            }
+        }
+    }
+}
