@@ -1,0 +1,229 @@
+//! Exit codes, in one table, and the ways a command ends early.
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use ringkeep::Error;
+
+use crate::output;
+
+/// How a command ended. Later ones outweigh earlier ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Exit {
+    /// Everything that was asked for was done.
+    Fine = 0,
+    /// The data is not as it should be, or a job finished but lost something.
+    Data = 1,
+    /// Wrong use, or an archive of another geometry.
+    Use = 2,
+    /// The operating system refused, or someone else holds the archive.
+    System = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl Exit {
+    /// The table: which errors of the library end a command with which code.
+    pub(crate) fn of(error: &Error) -> Self {
+        match error {
+            Error::NotFound { .. }
+            | Error::LeftoverShard { .. }
+            | Error::NotAnArchive { .. }
+            | Error::NewerFormat { .. }
+            | Error::Truncated { .. }
+            | Error::MissingShard { .. }
+            | Error::MixedShards { .. }
+            | Error::Damaged { .. }
+            | Error::NotARecord(_) => Self::Data,
+            Error::AlreadyExists { .. }
+            | Error::GeometryMismatch { .. }
+            | Error::SchemaMismatch { .. }
+            | Error::InvalidOptions(_)
+            | Error::WrongPayloadLength { .. }
+            | Error::IdBelowNext { .. }
+            | Error::IdTooLarge { .. }
+            | Error::RangeTooLong { .. }
+            | Error::InsideView => Self::Use,
+            // Io, NoSpace, ReadOnlyFileSystem, NetworkFileSystem, Locked, Poisoned, Contended, and
+            // what a later library adds: none of them is the data's or the caller's fault.
+            _ => Self::System,
+        }
+    }
+}
+
+/// Why a command ended before its work was done.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Standard output took no more; a closed pipe is among these.
+    Stdout(io::Error),
+    /// The library refused.
+    Archive(Error),
+    /// A sentence of the command's own.
+    Told(Exit, String),
+}
+
+/// A bare `io::Error` is always about standard output; all others are told with their path.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Stdout(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Archive(error)
+    }
+}
+
+impl Failure {
+    pub(crate) fn wrong_use(sentence: impl Into<String>) -> Self {
+        Self::Told(Exit::Use, sentence.into())
+    }
+
+    pub(crate) fn system(sentence: impl Into<String>) -> Self {
+        Self::Told(Exit::System, sentence.into())
+    }
+
+    /// Says what happened in one sentence on stderr, and gives the exit code.
+    pub(crate) fn tell(&self) -> Exit {
+        match self {
+            // Whoever read our output has seen enough: not an error.
+            Self::Stdout(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Fine,
+            Self::Stdout(error) => {
+                output::note(&format!("cannot write to standard output: {error}"));
+                Exit::System
+            }
+            Self::Archive(error) => {
+                output::note(&error.to_string());
+                Exit::of(error)
+            }
+            Self::Told(exit, sentence) => {
+                output::note(sentence);
+                *exit
+            }
+        }
+    }
+}
+
+/// Prints what clap has to say: help and version are fine, everything else is wrong use.
+pub(crate) fn usage(error: &clap::Error) -> Exit {
+    if !error.use_stderr() {
+        // Help into a closed pipe ends as quietly as anything else.
+        let _ = error.print();
+        return Exit::Fine;
+    }
+    let sentence = match error.kind() {
+        // Its own list would name the follower's verb, which is nobody's business.
+        ErrorKind::MissingSubcommand => "say what to do".to_owned(),
+        _ => one_sentence(&error.to_string()),
+    };
+    output::note(&format!("{sentence}; see 'ringkeep --help'"));
+    Exit::Use
+}
+
+/// What clap says before it shows the usage: its paragraphs become parts of one sentence.
+fn one_sentence(text: &str) -> String {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let paragraphs = text
+        .split("\n\n")
+        .map(|paragraph| paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" "));
+    let said: Vec<String> = paragraphs
+        .take_while(|part| !part.starts_with("Usage:") && !part.starts_with("For more"))
+        .collect();
+    said.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use ringkeep::{ArchiveId, Corruption, Foreign, Read, RingOptions};
+
+    use super::*;
+
+    fn path() -> PathBuf {
+        PathBuf::from("cache.dat")
+    }
+
+    fn denied() -> io::Error {
+        io::Error::from(io::ErrorKind::PermissionDenied)
+    }
+
+    fn wrong_data() -> [Error; 9] {
+        let (found, expected) = (ArchiveId([1; 16]), ArchiveId([2; 16]));
+        [
+            Error::NotFound { path: path() },
+            Error::LeftoverShard { path: path() },
+            Error::NotAnArchive { path: path(), found: Foreign::Directory },
+            Error::NewerFormat { path: path(), found: 2, supported: 1 },
+            Error::Truncated { path: path(), found_bytes: 1, expected_bytes: 2 },
+            Error::MissingShard { path: path(), shards: 2 },
+            Error::MixedShards { path: path(), found, found_index: 1, expected, expected_index: 1 },
+            Error::Damaged { path: path(), offset: 0, source: Corruption::NoCheckpoint },
+            Error::NotARecord(Read::Lost),
+        ]
+    }
+
+    fn wrong_use() -> [Error; 9] {
+        let geometry = |capacity| RingOptions::new(4, capacity).geometry();
+        let [found, expected] = [8, 9].map(|capacity| geometry(capacity).expect("a geometry"));
+        [
+            Error::AlreadyExists { path: path() },
+            Error::GeometryMismatch { path: path(), found, expected },
+            Error::SchemaMismatch { path: path(), found: "".into(), expected: "t:u8".into() },
+            geometry(0).expect_err("a capacity of nothing"),
+            Error::WrongPayloadLength { found: 3, expected: 4 },
+            Error::IdBelowNext { id: 1, next: 2 },
+            Error::IdTooLarge { id: u64::MAX },
+            Error::RangeTooLong { count: 3, max: 2 },
+            Error::InsideView,
+        ]
+    }
+
+    fn system() -> [Error; 7] {
+        [
+            Error::Io { action: "open", path: path(), source: denied() },
+            Error::NoSpace { path: path(), needed_bytes: 1, source: denied() },
+            Error::ReadOnlyFileSystem { path: path() },
+            Error::NetworkFileSystem { path: path(), name: "NFS" },
+            Error::Locked { path: path() },
+            Error::Poisoned { path: path(), source: denied() },
+            Error::Contended { id: 1 },
+        ]
+    }
+
+    #[test]
+    fn every_error_has_its_code_in_the_table() {
+        for (errors, exit, code) in [
+            (&wrong_data()[..], Exit::Data, 1),
+            (&wrong_use()[..], Exit::Use, 2),
+            (&system()[..], Exit::System, 3),
+        ] {
+            assert_eq!(exit as u8, code);
+            for error in errors {
+                assert_eq!(Exit::of(error), exit, "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_clap_says_becomes_one_sentence() {
+        let text = "error: unrecognized subcommand 'sta'\n\n  tip: a similar one exists: 'stat'\n\n\
+                    Usage: ringkeep [OPTIONS] <COMMAND>\n\nFor more information, try '--help'.\n";
+        let sentence = "unrecognized subcommand 'sta'; tip: a similar one exists: 'stat'";
+        assert_eq!(one_sentence(text), sentence);
+    }
+
+    #[test]
+    fn only_a_closed_pipe_is_a_quiet_end() {
+        let broken = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        let full = Failure::from(io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(broken.tell(), Exit::Fine);
+        assert_eq!(full.tell(), Exit::System);
+    }
+}

@@ -1,0 +1,75 @@
+//! The `ringkeep` command: record this host, and create, fill, read and check ring archives.
+
+mod append;
+mod cat;
+mod create;
+mod exit;
+mod get;
+mod numbers;
+mod output;
+mod record;
+mod records;
+mod stat;
+mod times;
+mod units;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use exit::{Exit, Failure};
+
+/// Keeps the last N records of a stream on a fixed piece of disk, forever.
+#[derive(Debug, Parser)]
+#[command(name = "ringkeep", version, arg_required_else_help = false, after_help = EXAMPLES)]
+struct Cli {
+    /// Print JSON: ids as strings, times in RFC 3339, a record a line
+    #[arg(long, global = true, display_order = 900)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Record(record::Args),
+    Create(create::Args),
+    Append(append::Args),
+    Get(get::Args),
+    Cat(cat::Args),
+    Stat(stat::Args),
+    Verify(verify::Args),
+    #[command(name = record::FOLLOW, hide = true)]
+    Follow(record::FollowArgs),
+}
+
+const EXAMPLES: &str = "\
+Exit codes: 0 fine; 1 the data is not, or a job lost some; 2 wrong use or another geometry;
+            3 the operating system's errors, or a locked archive
+
+Examples:
+  ringkeep record                        record this host to ./telemetry/cache.dat
+  ringkeep stat telemetry/cache.dat      what it keeps, beside the running recorder
+  ringkeep cat telemetry/cache.dat --last 5";
+
+fn main() -> ExitCode {
+    let ended = match Cli::try_parse() {
+        Ok(cli) => run(&cli),
+        Err(error) => return ExitCode::from(exit::usage(&error)),
+    };
+    ExitCode::from(ended.unwrap_or_else(|failure| failure.tell()))
+}
+
+fn run(cli: &Cli) -> Result<Exit, Failure> {
+    match &cli.verb {
+        Verb::Record(args) => record::run(args, cli.json),
+        Verb::Create(args) => create::run(args, cli.json),
+        Verb::Append(args) => append::run(args, cli.json),
+        Verb::Get(args) => get::run(args, cli.json),
+        Verb::Cat(args) => cat::run(args, cli.json),
+        Verb::Stat(args) => stat::run(args, cli.json),
+        Verb::Verify(args) => verify::run(args, cli.json),
+        Verb::Follow(args) => record::follow(args),
+    }
+}

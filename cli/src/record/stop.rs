@@ -1,0 +1,53 @@
+//! The signals that end a recorder, and waiting for a time or for one of them.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Instant;
+
+use procfs::process::Process;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::exit::Failure;
+
+#[derive(Debug)]
+pub(super) struct Stop {
+    signals: Receiver<i32>,
+}
+
+impl Stop {
+    /// From here on SIGINT, SIGTERM and SIGHUP are asked for instead of killing the process.
+    pub(super) fn listen() -> Result<Self, Failure> {
+        let refused = |error| Failure::system(format!("cannot listen to signals: {error}"));
+        let mut signals = Signals::new(wanted()).map_err(refused)?;
+        let (sender, receiver) = channel();
+        let listen = move || signals.forever().try_for_each(|signal| sender.send(signal));
+        thread::Builder::new().name("signals".to_owned()).spawn(listen).map_err(refused)?;
+        Ok(Self { signals: receiver })
+    }
+
+    /// Waits until `due`, or gives the name of the signal that came before.
+    pub(super) fn wait_until(&self, due: Instant) -> Option<&'static str> {
+        let timeout = due.saturating_duration_since(Instant::now());
+        self.signals.recv_timeout(timeout).ok().map(name)
+    }
+}
+
+/// SIGHUP stays ignored where it was when we started: that is what nohup asks for.
+fn wanted() -> Vec<i32> {
+    let ignored = Process::myself().and_then(|myself| myself.status());
+    let nohup = ignored.is_ok_and(|status| status.sigign & (1 << (SIGHUP - 1)) != 0);
+    let mut wanted = vec![SIGINT, SIGTERM];
+    if !nohup {
+        wanted.push(SIGHUP);
+    }
+    wanted
+}
+
+fn name(signal: i32) -> &'static str {
+    match signal {
+        SIGINT => "SIGINT",
+        SIGTERM => "SIGTERM",
+        _ => "SIGHUP",
+    }
+}

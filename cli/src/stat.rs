@@ -1,0 +1,180 @@
+//! `ringkeep stat`: where an archive stands, now.
+
+use std::io::{self, Write};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ringkeep::{Read, Ring};
+use serde::Serialize;
+
+use crate::exit::{Exit, Failure};
+use crate::output::{self, Out};
+use crate::times::UnixNanos;
+use crate::units;
+
+/// Show where an archive stands now
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The archive
+    file: PathBuf,
+}
+
+const EXAMPLES: &str = "\
+It reads, and never writes; a recorder at work does not notice it.
+
+Examples:
+  ringkeep stat cache.dat
+  ringkeep stat cache.dat --json | jq .kept_seconds";
+
+/// What `--json` prints. Ids are strings, because they may exceed 2^53.
+#[derive(Debug, Serialize)]
+struct Report {
+    path: String,
+    record_size: usize,
+    capacity: u64,
+    slots: u64,
+    shards: u32,
+    oldest: String,
+    next: String,
+    durable: String,
+    /// Records that a power cut would take now.
+    at_risk: u64,
+    epoch: u64,
+    bytes_on_disk: u64,
+    writer: &'static str,
+    schema: Option<String>,
+    oldest_time: Option<String>,
+    newest_time: Option<String>,
+    /// From the oldest record to the newest, where the schema begins with a time.
+    kept_seconds: Option<f64>,
+}
+
+pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
+    let ring = Ring::open(&args.file)?;
+    let report = report(&ring)?;
+    let mut out = output::stdout();
+    if json {
+        output::json(&mut out, &report)?;
+    } else {
+        report.print(&mut out)?;
+    }
+    out.flush()?;
+    Ok(Exit::Fine)
+}
+
+fn report(ring: &Ring) -> Result<Report, Failure> {
+    let (geometry, stats) = (ring.geometry(), ring.stats()?);
+    let kept = kept(ring, stats.oldest..stats.next)?;
+    Ok(Report {
+        path: ring.path().to_string_lossy().into_owned(),
+        record_size: geometry.record_size,
+        capacity: geometry.capacity,
+        slots: geometry.slots,
+        shards: geometry.shards,
+        oldest: stats.oldest.to_string(),
+        next: stats.next.to_string(),
+        durable: stats.durable.to_string(),
+        at_risk: stats.next.saturating_sub(stats.durable),
+        epoch: stats.epoch,
+        bytes_on_disk: stats.bytes_on_disk,
+        writer: if stats.writer_live { "live" } else { "none" },
+        schema: ring.schema().map(str::to_owned),
+        oldest_time: kept.as_ref().map(|kept| kept.start.to_string()),
+        newest_time: kept.as_ref().map(|kept| kept.end.to_string()),
+        kept_seconds: kept.as_ref().map(|kept| length(kept).as_secs_f64()),
+    })
+}
+
+impl Report {
+    fn print(&self, out: &mut Out) -> io::Result<()> {
+        let kept = match self.kept_seconds {
+            Some(seconds) => units::span(Duration::from_secs_f64(seconds)),
+            None => "unknown: the schema does not begin with a time".to_owned(),
+        };
+        let unknown = || "unknown".to_owned();
+        for (name, value) in [
+            ("path", self.path.clone()),
+            ("record_size", format!("{} bytes", self.record_size)),
+            ("capacity", format!("{} records", self.capacity)),
+            ("slots", self.slots.to_string()),
+            ("shards", self.shards.to_string()),
+            ("oldest", self.oldest.clone()),
+            ("next", self.next.clone()),
+            ("durable", self.durable.clone()),
+            ("at_risk", format!("{} records would be gone after a power cut", self.at_risk)),
+            ("epoch", self.epoch.to_string()),
+            ("bytes_on_disk", units::bytes(self.bytes_on_disk)),
+            ("writer", self.writer.to_owned()),
+            ("schema", self.schema.clone().unwrap_or_else(|| "none".to_owned())),
+            ("oldest_time", self.oldest_time.clone().unwrap_or_else(unknown)),
+            ("newest_time", self.newest_time.clone().unwrap_or_else(unknown)),
+            ("kept", kept),
+        ] {
+            writeln!(out, "{name:<14}{value}")?;
+        }
+        Ok(())
+    }
+}
+
+/// From the oldest kept time to the newest; a clock that was set back can make it shorter, and
+/// never less than nothing.
+pub(crate) fn length(kept: &Range<UnixNanos>) -> Duration {
+    let nanos = kept.end.0.saturating_sub(kept.start.0);
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+}
+
+/// Ids at either end may be absent, lost, or lapped by now: no more than this many are looked at.
+const LOOKED_AT: u64 = 1024;
+
+/// The times of the oldest and of the newest record among `ids`.
+pub(crate) fn kept(ring: &Ring, ids: Range<u64>) -> Result<Option<Range<UnixNanos>>, Failure> {
+    let Some(unit_nanos) = ring.schema().and_then(time_unit_nanos) else {
+        return Ok(None);
+    };
+    let first = ids.start..ids.end.min(ids.start.saturating_add(LOOKED_AT));
+    let last = ids.start.max(ids.end.saturating_sub(LOOKED_AT))..ids.end;
+    let mut payload = vec![0; ring.geometry().record_size];
+    let mut time_of = |id| -> Result<Option<UnixNanos>, Failure> {
+        let read = ring.read_into(id, &mut payload)?;
+        let time = payload.first_chunk().filter(|_| matches!(read, Read::Record(())));
+        Ok(time.map(|&time| UnixNanos(i64::from_le_bytes(time).saturating_mul(unit_nanos))))
+    };
+    let oldest = first.map(&mut time_of).find_map(Result::transpose).transpose()?;
+    let newest = last.rev().map(&mut time_of).find_map(Result::transpose).transpose()?;
+    Ok(oldest.zip(newest).map(|(oldest, newest)| oldest..newest))
+}
+
+/// Nanoseconds in a unit of the schema's first field, if that field is a time.
+fn time_unit_nanos(schema: &str) -> Option<i64> {
+    let first = schema.split(',').next()?;
+    let (_, kind) = first.split_once(':')?;
+    match kind.split('[').next()?.trim() {
+        "time_s" => Some(1_000_000_000),
+        "time_ms" => Some(1_000_000),
+        "time_us" => Some(1_000),
+        "time_ns" => Some(1),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_first_field_of_a_time_type_gives_the_time() {
+        assert_eq!(time_unit_nanos("t:time_ns, load:f32"), Some(1));
+        assert_eq!(time_unit_nanos("t:time_s"), Some(1_000_000_000));
+        assert_eq!(time_unit_nanos("t: time_ms [ms]"), Some(1_000_000));
+        assert_eq!(time_unit_nanos("load:f32, t:time_ns"), None);
+        assert_eq!(time_unit_nanos(""), None);
+    }
+
+    #[test]
+    fn a_clock_set_back_keeps_no_negative_time() {
+        assert_eq!(length(&(UnixNanos(5)..UnixNanos(3))), Duration::ZERO);
+        assert_eq!(length(&(UnixNanos(3)..UnixNanos(5))), Duration::from_nanos(2));
+    }
+}
