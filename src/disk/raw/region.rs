@@ -358,6 +358,7 @@ impl Region {
     }
 
     /// Runs a store; the simulated disk may drop it (the process is dead) and counts it.
+    #[cfg_attr(not(feature = "test-util"), expect(clippy::unused_self, reason = "tests watch"))]
     #[inline]
     fn watched<const WATCHED: bool>(&self, offset: usize, width: usize, store: impl FnOnce()) {
         #[cfg(feature = "test-util")]
