@@ -320,6 +320,7 @@ impl Durability {
 
     /// Serves requests and the interval until told to stop, or until a sync fails.
     pub(crate) fn serve(&self) {
+        let _died = PoisonOnPanic(self);
         let mut due = self.archive.disk.now();
         loop {
             let done = match self.next_task(&mut due) {
@@ -364,6 +365,20 @@ impl Durability {
     pub(crate) fn stop(&self) {
         self.progress.lock().stop = true;
         self.changed.notify_all();
+    }
+}
+
+/// A producer that waits for its flusher must not wait for a dead one.
+struct PoisonOnPanic<'a>(&'a Durability);
+
+impl Drop for PoisonOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let path = self.0.archive.path.clone();
+            let poison = Poison { path, kind: io::ErrorKind::Interrupted, code: None };
+            self.0.poison.get_or_init(|| poison);
+            let _ = self.0.telling(self.0.check());
+        }
     }
 }
 

@@ -87,7 +87,7 @@ impl Helpers {
     /// Ends both threads, after what they are doing. Called twice, it does nothing.
     pub(crate) fn stop(&mut self) {
         for thread in self.leave() {
-            // A thread that panicked has nothing to say that the poison does not.
+            // A flusher that panicked has poisoned its producer.
             let _ = thread.join();
         }
     }

@@ -178,9 +178,7 @@ impl Producer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn append(&mut self, payload: &[u8]) -> Result<u64> {
-        self.writer.check_payload(payload)?;
-        let id = self.writer.ready_for(1)?;
-        self.writer.publish(id, Piece::Records(payload))?;
+        let id = self.writer.append(payload)?;
         self.keep_policy()?;
         Ok(id)
     }
@@ -201,9 +199,7 @@ impl Producer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn append_durable(&mut self, payload: &[u8]) -> Result<u64> {
-        self.writer.check_payload(payload)?;
-        let id = self.writer.ready_for(1)?;
-        self.writer.publish(id, Piece::Records(payload))?;
+        let id = self.writer.append(payload)?;
         self.sync_now()?;
         Ok(id)
     }

@@ -67,6 +67,15 @@ impl Writer {
         Ok(next)
     }
 
+    /// Stores a record under the next id, and shows it.
+    #[inline]
+    pub(crate) fn append(&self, payload: &[u8]) -> Result<u64> {
+        self.check_payload(payload)?;
+        let id = self.ready_for(1)?;
+        self.publish(id, Piece::Records(payload))?;
+        Ok(id)
+    }
+
     /// Stores neighbouring ids, at most one block of them, and shows them.
     #[inline]
     pub(crate) fn publish(&self, first: u64, piece: Piece<'_>) -> Result<()> {
