@@ -8,6 +8,7 @@ use std::{
 use crate::ring::{
     lookup::{Geometry, GeometryError},
     read::Read,
+    schema::{Difference, SchemaError},
 };
 
 /// What the functions of this crate return.
@@ -168,7 +169,8 @@ pub enum Error {
         expected: Geometry,
     },
     /// The archive has another schema than the options ask for.
-    #[error("{} has the schema \"{found}\", but \"{expected}\" was asked for", path.display())]
+    #[error("{} has other columns than were asked for:{}", path.display(),
+            Difference { found, expected })]
     SchemaMismatch {
         /// The archive.
         path: PathBuf,
@@ -180,6 +182,27 @@ pub enum Error {
     /// These options make no ring.
     #[error(transparent)]
     InvalidOptions(#[from] GeometryError),
+    /// This text is no schema.
+    #[error(transparent)]
+    InvalidSchema(#[from] SchemaError),
+    /// A schema describes records of another size.
+    #[error(
+        "the schema makes records of {schema_bytes} bytes, and these have {record_size}: \
+             make the two agree, with padding (_:pad2) for bytes without a name"
+    )]
+    SchemaSize {
+        /// Bytes of all fields.
+        schema_bytes: usize,
+        /// Bytes of a record.
+        record_size: usize,
+    },
+    /// Records here have no time to search by.
+    #[error("{} has no time: its schema would need a field of the type time_s, time_ms, time_us \
+             or time_ns", path.display())]
+    NoTime {
+        /// The archive.
+        path: PathBuf,
+    },
     /// Another producer, of this process or another one, has the archive open.
     #[error("{} is locked by another producer: only one can write at a time", path.display())]
     Locked {

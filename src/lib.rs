@@ -20,6 +20,9 @@ pub use ring::producer::{CloseError, Producer};
 pub use ring::range::{RangeCursor, Records};
 pub use ring::read::Read;
 pub use ring::reader::Ring;
+pub use ring::schema::{
+    Field, Kind, Schema, SchemaError, SchemaProblem, TimeUnit, Value, ValueError,
+};
 pub use ring::stats::Stats;
 pub use ring::tailer::{AfterLap, Start, Tailed, Tailer};
 pub use ring::verify::{Damage, VerifyEvent, VerifyReport};

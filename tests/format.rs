@@ -20,7 +20,7 @@ use ringkeep::{Producer, Read, Ring};
 #[test]
 fn an_archive_of_format_version_one_still_opens_with_its_records() {
     let ring = Ring::open(Path::new(FIXTURES).join("cache.dat")).expect("the fixture opens");
-    assert_eq!(ring.schema(), Some("text:S12"));
+    assert_eq!(ring.schema_text(), Some("text:S12"));
     let expected = |id| match id {
         22 | 31 | 32 => Read::Absent,
         _ => Read::Record(fixture_text(id).into_bytes()),

@@ -31,10 +31,11 @@ struct Floor {
 /// of them share moves down a floor.
 const FLOORS: &[Floor] = &[
     // Errors repeat facts of the pure files to the caller: the geometry, the outcome of a read.
-    Floor { room: "error", imports: &["ring::lookup", "ring::read"] },
+    Floor { room: "error", imports: &["ring::lookup", "ring::read", "ring::schema"] },
     // The pure files that an error may name: arithmetic and values, on the ground floor as it is.
     Floor { room: "ring::lookup", imports: &["error"] },
     Floor { room: "ring::read", imports: &["error", "ring::lookup"] },
+    Floor { room: "ring::schema", imports: &["error", "ring::lookup"] },
     Floor { room: "disk", imports: &["error"] },
     Floor { room: "ring", imports: &["error", "disk"] },
     Floor { room: "queue", imports: &["error", "disk"] },

@@ -80,7 +80,7 @@ fn report(ring: &Ring) -> Result<Report, Failure> {
         epoch: stats.epoch,
         bytes_on_disk: stats.bytes_on_disk,
         writer: if stats.writer_live { "live" } else { "none" },
-        schema: ring.schema().map(str::to_owned),
+        schema: ring.schema_text().map(str::to_owned),
         oldest_time: kept.as_ref().map(|kept| kept.start.to_string()),
         newest_time: kept.as_ref().map(|kept| kept.end.to_string()),
         kept_seconds: kept.as_ref().map(|kept| length(kept).as_secs_f64()),
@@ -130,7 +130,7 @@ const LOOKED_AT: u64 = 1024;
 
 /// The times of the oldest and of the newest record among `ids`.
 pub(crate) fn kept(ring: &Ring, ids: Range<u64>) -> Result<Option<Range<UnixNanos>>, Failure> {
-    let Some(unit_nanos) = ring.schema().and_then(time_unit_nanos) else {
+    let Some(unit_nanos) = ring.schema_text().and_then(time_unit_nanos) else {
         return Ok(None);
     };
     let first = ids.start..ids.end.min(ids.start.saturating_add(LOOKED_AT));

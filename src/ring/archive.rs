@@ -16,6 +16,7 @@ use super::{
         RANGES_MAX,
     },
     lookup::{Geometry, Id, Place},
+    schema::{Schema, TimeField},
 };
 use crate::{
     disk::{
@@ -34,6 +35,9 @@ pub(crate) struct Archive {
     pub(crate) disk: Disk,
     pub(crate) path: PathBuf,
     pub(crate) identity: Identity,
+    /// The columns, if the identity's text makes sense to this version.
+    pub(crate) schema: Option<Schema>,
+    pub(crate) time: Option<TimeField>,
     pub(crate) shards: Vec<Shard>,
     /// The first file; in a producer it holds the machine-wide lock.
     pub(crate) file: File,
@@ -112,6 +116,7 @@ impl Archive {
             check_same_archive(&path, &found, &identity, index)?;
             shards.push(map_shard(&file, &path, &found, access)?);
         }
+        let schema = Schema::of_records(&identity.schema, identity.geometry.record_size).ok();
         Ok(Self {
             disk: disk.clone(),
             path: path.into(),
@@ -119,6 +124,8 @@ impl Archive {
             file_id: file.id().map_err(Error::io("look at", path))?,
             boot: disk.boot_id().map_err(Error::io("learn the boot id for", path))?,
             identity,
+            time: schema.as_ref().and_then(Schema::time_field),
+            schema,
             file,
             believed_epoch: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
@@ -273,6 +280,14 @@ impl Archive {
         match &session.cold {
             None => self.cursors().durable(),
             Some(view) => view.durable,
+        }
+    }
+
+    /// The most by which the time of a record was behind that of an earlier one, in nanoseconds.
+    pub(crate) fn clock_step(&self, session: &Session) -> u64 {
+        match &session.cold {
+            None => self.cursors().clock_step(),
+            Some(view) => view.checkpoint.clock_step,
         }
     }
 

@@ -76,6 +76,10 @@ impl Cursors<'_> {
         self.0.load_acquire(hot::KEPT)
     }
 
+    pub(crate) fn clock_step(self) -> u64 {
+        self.0.load_acquire(hot::CLOCK_STEP)
+    }
+
     #[inline]
     pub(crate) fn epoch(self) -> u64 {
         self.0.load_acquire(hot::EPOCH)
@@ -98,7 +102,7 @@ impl Cursors<'_> {
             claim: self.0.load_acquire(hot::CLAIM),
             kept: self.kept(),
             counter: self.counter(),
-            clock_step: self.0.load_acquire(hot::CLOCK_STEP),
+            clock_step: self.clock_step(),
             file: FileId {
                 device: self.0.load_acquire(hot::DEVICE),
                 inode: self.0.load_acquire(hot::INODE),
@@ -165,6 +169,10 @@ impl Cursors<'_> {
         self.0.store(hot::KEPT, kept, Release);
     }
 
+    pub(crate) fn set_clock_step(self, step: u64) {
+        self.0.store(hot::CLOCK_STEP, step, Release);
+    }
+
     pub(crate) fn set_epoch(self, epoch: u64) {
         self.0.store(hot::EPOCH, epoch, Release);
     }
@@ -181,7 +189,7 @@ impl Cursors<'_> {
         self.publish(page.next);
         self.set_durable(page.durable);
         self.set_kept(page.kept);
-        self.0.store(hot::CLOCK_STEP, page.clock_step, Release);
+        self.set_clock_step(page.clock_step);
         self.0.store(hot::DEVICE, page.file.device, Release);
         self.0.store(hot::INODE, page.file.inode, Release);
         self.set_epoch(page.epoch);

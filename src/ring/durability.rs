@@ -285,6 +285,15 @@ impl Durability {
         Ok(())
     }
 
+    /// Shows a larger clock step, once it is on the disk: before any record needs it.
+    pub(crate) fn raise_clock_step(&self, step: u64) -> Result<()> {
+        let mut checkpoints = self.checkpoints.lock();
+        let raise = || checkpoints.raise_clock_step(&self.archive, step);
+        self.telling(self.syncing(raise))?;
+        self.archive.cursors().set_clock_step(step);
+        Ok(())
+    }
+
     /// Called once a block. Never waits for a page that is being written.
     pub(crate) fn request_raise_if_close(&self, next: u64) {
         let is_close = self.checkpoints.try_lock().is_some_and(|pages| pages.is_close(next));

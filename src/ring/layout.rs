@@ -8,7 +8,10 @@
 //! | 16384 | redo slot, rounded up to a page | - |
 //! | `slots_offset` | slots, back to back | 4096 |
 
-use super::lookup::{Geometry, ID_END, Id, RECORD_BYTES_MAX, SHARDS_MAX, Sharding};
+use super::{
+    lookup::{Geometry, ID_END, Id, RECORD_BYTES_MAX, SHARDS_MAX, Sharding},
+    schema::SCHEMA_BYTES_MAX,
+};
 use crate::error::{ArchiveId, Corruption};
 
 pub(crate) const PAGE: usize = 4096;
@@ -17,7 +20,6 @@ const PAGE_BYTES: u64 = PAGE as u64;
 pub(crate) const FORMAT_VERSION: u32 = 1;
 /// Features that a reader must know; none yet.
 const INCOMPATIBLE_KNOWN: u32 = 0;
-pub(crate) const SCHEMA_BYTES_MAX: usize = 2048;
 
 /// Offsets in the identity page.
 pub(crate) mod identity {
@@ -217,14 +219,11 @@ fn decode_schema(page: &[u8; PAGE]) -> Result<Box<str>, Corruption> {
     let length = usize::try_from(bytes).unwrap_or(usize::MAX);
     expect_field("schema_bytes", bytes, length <= SCHEMA_BYTES_MAX)?;
     let text = std::str::from_utf8(&page[at::SCHEMA..at::SCHEMA + length]).ok();
-    text.filter(|text| is_schema_text(text))
+    // One printable line can be shown anywhere; whether it is a schema is not decided here, so that
+    // an archive with fields of a later version opens.
+    text.filter(|text| !text.chars().any(char::is_control))
         .map(Into::into)
         .ok_or(Corruption::Field { field: "schema", value: bytes })
-}
-
-/// A schema is one line: printable, so that it can be shown anywhere.
-pub(crate) fn is_schema_text(text: &str) -> bool {
-    text.len() <= SCHEMA_BYTES_MAX && !text.chars().any(char::is_control)
 }
 
 /// A stretch of ids that a crash may have taken: `first..end`.

@@ -104,12 +104,6 @@ pub enum GeometryError {
     /// A file without bytes for slots.
     #[error("files of 0 bytes hold no records: choose a size for the files")]
     ShardBytes,
-    /// The schema is one line of at most 2048 printable bytes.
-    #[error("a schema of {found} bytes does not fit: it is one line of 1 to 2048 printable bytes")]
-    Schema {
-        /// Its length.
-        found: u64,
-    },
 }
 
 impl Geometry {

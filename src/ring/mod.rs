@@ -7,6 +7,7 @@
 pub(crate) mod archive;
 pub(crate) mod batch;
 mod checkpoints;
+mod clock;
 mod create;
 mod cursors;
 mod durability;
@@ -23,6 +24,7 @@ mod reading;
 mod recover;
 mod redo;
 mod rewriting;
+pub(crate) mod schema;
 mod slot;
 pub(crate) mod stats;
 pub(crate) mod tailer;

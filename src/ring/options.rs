@@ -5,10 +5,10 @@ use std::path::Path;
 use super::{
     archive::Archive,
     create::{Blueprint, create},
-    layout::is_schema_text,
-    lookup::{Geometry, GeometryError, Sharding},
+    lookup::{Geometry, Sharding},
     producer::Producer,
     reader::Ring,
+    schema::Schema,
 };
 use crate::{
     disk::{seam::Disk, sync::SyncPolicy},
@@ -133,8 +133,8 @@ impl RingOptions {
         self
     }
 
-    /// One line that names the fields of a record, kept with the ring; at most 2048 bytes. Default:
-    /// none.
+    /// Names the columns of a record, in one line of at most 2048 bytes that is kept with the ring;
+    /// see [`Schema`]. Default: none.
     ///
     /// # Examples
     ///
@@ -268,11 +268,10 @@ impl RingOptions {
     }
 
     fn blueprint(&self) -> Result<Blueprint> {
-        let schema = self.schema.clone().unwrap_or_default();
-        if !is_schema_text(&schema) || self.schema.as_deref() == Some("") {
-            let found = schema.len() as u64;
-            return Err(GeometryError::Schema { found }.into());
+        if let Some(text) = &self.schema {
+            Schema::of_records(text, self.record_size)?;
         }
+        let schema = self.schema.clone().unwrap_or_default();
         Ok(Blueprint { geometry: self.geometry()?, schema, mode: self.mode })
     }
 
@@ -286,7 +285,8 @@ impl RingOptions {
             return Err(Error::GeometryMismatch { path: path.clone(), found, expected: wanted });
         }
         let (found, wanted) = (&archive.identity.schema, &expected.schema);
-        if self.schema.is_some() && found != wanted {
+        // Compared as columns: spaces make no other schema.
+        if self.schema.is_some() && archive.schema != wanted.parse().ok() {
             let (found, expected) = (found.clone(), wanted.clone());
             return Err(Error::SchemaMismatch { path: path.clone(), found, expected });
         }

@@ -7,6 +7,7 @@ use parking_lot::RwLock;
 
 use super::{
     archive::Archive,
+    clock::Clock,
     durability::Durability,
     helpers::Helpers,
     lookup::ID_END,
@@ -128,7 +129,7 @@ impl Producer {
         let zeros = vec![0; archive.geometry().record_size].into();
         let mut producer = Self {
             begun: archive.cursors().durable(),
-            writer: Writer { archive, durability, helpers, zeros },
+            writer: Writer { clock: Clock::of(&archive)?, archive, durability, helpers, zeros },
             policy: SyncPolicy::Never,
             closed: false,
         };

@@ -1,8 +1,16 @@
 //! Walking over neighbouring ids.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::{Range, RangeBounds},
+    sync::Arc,
+    time::SystemTime,
+};
 
-use super::{archive::Archive, read::Read};
+use super::{
+    archive::Archive,
+    clock::{Verdict, Within},
+    read::Read,
+};
 use crate::error::Result;
 
 /// An id, and its payload in the cursor's buffer.
@@ -27,13 +35,15 @@ type Lent<'a> = (u64, Read<&'a [u8]>);
 pub struct RangeCursor {
     archive: Arc<Archive>,
     ids: Range<u64>,
+    /// Which records are lent, if not all.
+    within: Option<Within>,
     payload: Vec<u8>,
 }
 
 impl RangeCursor {
     pub(crate) fn new(archive: Arc<Archive>, ids: Range<u64>) -> Self {
         let payload = vec![0; archive.geometry().record_size];
-        Self { archive, ids, payload }
+        Self { archive, ids, within: None, payload }
     }
 
     /// The next id and what became of it; `None` at the end.
@@ -53,11 +63,48 @@ impl RangeCursor {
     /// ```
     #[expect(clippy::should_implement_trait, reason = "it lends its buffer: see `records`")]
     pub fn next(&mut self) -> Result<Option<Lent<'_>>> {
-        let Some(id) = self.ids.next() else {
-            return Ok(None);
-        };
-        let read = self.archive.read_slot(id, &mut self.payload)?;
-        Ok(Some((id, read.map(|()| &self.payload[..]))))
+        while let Some(id) = self.ids.next() {
+            let read = self.archive.read_slot(id, &mut self.payload)?;
+            let verdict = match (&self.within, &read) {
+                (Some(within), Read::Record(())) => within.judge(&self.payload),
+                _ => Verdict::Wanted,
+            };
+            match verdict {
+                Verdict::Wanted => return Ok(Some((id, read.map(|()| &self.payload[..])))),
+                Verdict::Unwanted => {}
+                Verdict::Past => self.ids.end = id,
+            }
+        }
+        Ok(None)
+    }
+
+    /// Of these ids only what is published by now and has a time in `times`; see
+    /// [`Ring::range_by_time`](crate::Ring::range_by_time).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoTime`](crate::Error::NoTime) if the schema has no time field, and as
+    /// [`Ring::read`](crate::Ring::read).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, UNIX_EPOCH};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("cache.dat");
+    /// let mut producer = ringkeep::RingOptions::new(8, 90).schema("t:time_s").create(path)?;
+    /// for seconds in 0_i64..10 {
+    ///     producer.append(&seconds.to_le_bytes())?;
+    /// }
+    /// let end = UNIX_EPOCH + Duration::from_secs(7);
+    /// assert_eq!(producer.ring().range(5..10).within(..end)?.records().count(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn within(mut self, times: impl RangeBounds<SystemTime>) -> Result<Self> {
+        let (ids, within) = self.archive.within(self.ids.clone(), times)?;
+        (self.ids, self.within) = (ids, Some(within));
+        Ok(self)
     }
 
     /// The same as an iterator, with a buffer for each record.

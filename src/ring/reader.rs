@@ -1,6 +1,11 @@
 //! A reader of an archive, in any process.
 
-use std::{ops::Range, path::Path, sync::Arc, time::Duration};
+use std::{
+    ops::{Range, RangeBounds},
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use super::{
     archive::Archive,
@@ -9,6 +14,7 @@ use super::{
     options::ReadOptions,
     range::RangeCursor,
     read::Read,
+    schema::Schema,
     slot::{self, Content},
     stats::Stats,
     tailer::{Start, Tailer},
@@ -195,6 +201,43 @@ impl Ring {
     #[must_use]
     pub fn range(&self, ids: Range<u64>) -> RangeCursor {
         RangeCursor::new(Arc::clone(&self.archive), ids)
+    }
+
+    /// Reads the kept records with a time in `times`, one after the other, in the order of their
+    /// ids, whatever the clock did.
+    ///
+    /// It begins with a binary search (about 20 looks in a million records), so long as the clock
+    /// was never set back. If it was, it reads as many more records as lie within twice its largest
+    /// step around the range. Ids without a record have no time: they are lent too where their time
+    /// may have been in the range. What is appended after this call is not. `ring.range(ids)`
+    /// followed by [`RangeCursor::within`] is the same for a part of the ids.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoTime`] if the schema has no time field, and as [`Ring::read`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, UNIX_EPOCH};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("cache.dat");
+    /// let mut producer = ringkeep::RingOptions::new(8, 90).schema("t:time_s").create(path)?;
+    /// for seconds in [10_i64, 20, 30, 25, 35] {
+    ///     producer.append(&seconds.to_le_bytes())?;
+    /// }
+    /// let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+    /// let mut found = Vec::new();
+    /// let mut cursor = producer.ring().range_by_time(at(20)..at(30))?;
+    /// while let Some((id, _)) = cursor.next()? {
+    ///     found.push(id);
+    /// }
+    /// assert_eq!(found, [1, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn range_by_time(&self, times: impl RangeBounds<SystemTime>) -> Result<RangeCursor> {
+        self.range(self.oldest()?..self.next_id()?).within(times)
     }
 
     /// Looks at a record: in place in the producer's process, in a checked copy elsewhere.
@@ -392,7 +435,12 @@ impl Ring {
         *self.archive.geometry()
     }
 
-    /// The schema that the ring was created with, if any.
+    /// The columns of a record, if the ring was created with a schema.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidSchema`] or [`Error::SchemaSize`] when this version makes no sense of it;
+    /// everything that needs no columns works all the same.
     ///
     /// # Examples
     ///
@@ -400,11 +448,35 @@ impl Ring {
     /// # let directory = tempfile::tempdir()?;
     /// # let path = directory.path().join("cache.dat");
     /// let producer = ringkeep::RingOptions::new(8, 9).schema("t:time_ns").create(path)?;
-    /// assert_eq!(producer.ring().schema(), Some("t:time_ns"));
+    /// let ring = producer.ring();
+    /// let schema = ring.schema()?.ok_or("no columns")?;
+    /// assert_eq!(&*schema.fields()[0].name, "t");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn schema(&self) -> Result<Option<&Schema>> {
+        let archive = &self.archive;
+        match (&archive.schema, self.schema_text()) {
+            (None, Some(text)) => {
+                // Was refused when the archive was opened; this time for the reason.
+                Schema::of_records(text, archive.geometry().record_size).map(|_| None)
+            }
+            (schema, _) => Ok(schema.as_ref()),
+        }
+    }
+
+    /// The schema as it was given when the ring was created, if any.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("cache.dat");
+    /// let producer = ringkeep::RingOptions::new(8, 9).schema("t:time_ns").create(path)?;
+    /// assert_eq!(producer.ring().schema_text(), Some("t:time_ns"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn schema(&self) -> Option<&str> {
+    pub fn schema_text(&self) -> Option<&str> {
         Some(&*self.archive.identity.schema).filter(|schema| !schema.is_empty())
     }
 

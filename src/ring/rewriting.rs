@@ -7,12 +7,17 @@ impl Writer {
     /// The redo slot holds the new content before the slot is touched, so that a crash, or a reader
     /// in between, finds one whole version. Below what is durable, or soon will be, both are
     /// flushed.
-    pub(crate) fn rewrite(&self, id: u64, payload: Option<&[u8]>) -> Result<()> {
+    pub(crate) fn rewrite(&mut self, id: u64, payload: Option<&[u8]>) -> Result<()> {
         self.ready_for(0)?;
         let mut present = vec![0; self.zeros.len()];
         match self.archive.read_slot(id, &mut present)? {
             Read::Record(()) => {}
             other => return Err(Error::NotARecord(other)),
+        }
+        if let (Some(clock), Some(new)) = (&mut self.clock, payload)
+            && let Some(step) = clock.observe_change(&present, new)
+        {
+            self.durability.raise_clock_step(step)?;
         }
         let no_new_sync = self.durability.hold_syncs();
         let through = id < no_new_sync.floor;

