@@ -196,6 +196,17 @@ pub enum Error {
         /// Bytes of a record.
         record_size: usize,
     },
+    /// A type of records has another size than these.
+    #[error("{} has records of {record_size} bytes, and the type has {type_bytes}: open it with \
+             the type that it was written with", path.display())]
+    TypeSize {
+        /// The archive.
+        path: PathBuf,
+        /// Bytes of a record.
+        record_size: usize,
+        /// Bytes of the type.
+        type_bytes: usize,
+    },
     /// Records here have no time to search by.
     #[error("{} has no time: its schema would need a field of the type time_s, time_ms, time_us \
              or time_ns", path.display())]

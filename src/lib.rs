@@ -25,6 +25,8 @@ pub use ring::schema::{
 };
 pub use ring::stats::Stats;
 pub use ring::tailer::{AfterLap, Start, Tailed, Tailer};
+#[cfg(feature = "zerocopy")]
+pub use ring::typed::{TypedProducer, TypedRecord, TypedRecords, TypedRing};
 pub use ring::verify::{Damage, VerifyEvent, VerifyReport};
 
 #[cfg(feature = "test-util")]

@@ -5,6 +5,8 @@
 //! work or closing. A reader looks between the stores, before any producer has opened, and after. A
 //! trial is repeated by its seed: `RINGKEEP_SEED=4711 cargo test --test crashes`.
 
+#[path = "crashes/clocks.rs"]
+mod clocks;
 #[path = "crashes/jumps.rs"]
 mod jumps;
 #[path = "crashes/oracle.rs"]
@@ -178,4 +180,16 @@ fn a_record_is_durable_though_the_creation_of_its_archive_died() {
         let read = after(step, seed).expect("the archive has its name");
         assert_eq!(read, Read::Record(b"kept".to_vec()), "step {step}, seed {seed}");
     }
+}
+
+/// Goal: the step of a clock that was set back survives whatever its records survive. Method: after
+/// each crash, searches by time are compared with a scan, before any producer has opened.
+#[test]
+fn a_search_by_time_misses_nothing_after_a_crash() {
+    let mut seen = clocks::Seen::default();
+    for seed in 0..2_000 {
+        clocks::lives_with_a_clock_set_back(seed, &mut seen);
+    }
+    println!("{seen:?}");
+    assert!(seen.kills > 500 && seen.cuts > 500 && seen.steps > 500, "{seen:?}");
 }

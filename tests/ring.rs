@@ -31,6 +31,10 @@ mod rewrite;
 mod support;
 #[path = "ring/tailers.rs"]
 mod tailers;
+#[path = "ring/times.rs"]
+mod times;
+#[path = "ring/typed.rs"]
+mod typed;
 #[path = "ring/views.rs"]
 mod views;
 #[path = "ring/wrap.rs"]

@@ -30,6 +30,8 @@ pub(crate) mod stats;
 pub(crate) mod tailer;
 #[cfg(feature = "test-util")]
 mod testing;
+#[cfg(feature = "zerocopy")]
+pub(crate) mod typed;
 pub(crate) mod verify;
 mod views;
 mod writer;

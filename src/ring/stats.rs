@@ -1,6 +1,6 @@
 //! Numbers about an archive, as a plain snapshot.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use super::reader::Ring;
 use crate::{
@@ -29,6 +29,9 @@ pub struct Stats {
     pub next: u64,
     /// One past the last id that survives a power cut.
     pub durable: u64,
+    /// The most by which the time of a record was behind that of an earlier one, or somewhat more:
+    /// zero for a clock that was never set back, and without a time field.
+    pub clock_step: Duration,
     /// How often the archive was opened for writing.
     pub epoch: u64,
     /// Bytes of disk that the files under its path really take.
@@ -55,6 +58,7 @@ impl Stats {
             oldest: ring.oldest()?,
             next: ring.next_id()?,
             durable: ring.durable()?,
+            clock_step: Duration::from_nanos(archive.clock_step(&archive.session()?)),
             epoch: archive.cursors().epoch(),
             bytes_on_disk,
             writer_live: file.is_locked().map_err(Error::io("ask for the lock of", path))?,
