@@ -4,6 +4,8 @@ use std::{fs, path::Path};
 
 #[path = "../fuzz/bodies/open_any_bytes.rs"]
 mod open_any_bytes;
+#[path = "../fuzz/bodies/parse_schema.rs"]
+mod parse_schema;
 
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
@@ -22,6 +24,25 @@ fn every_seed_of_open_any_bytes_ends_in_values_or_errors() {
     for (name, data) in seeds {
         println!("{name}");
         open_any_bytes::open_any_bytes(&data);
+    }
+}
+
+#[test]
+fn every_seed_of_parse_schema_ends_in_columns_or_an_error_with_its_place() {
+    let seeds = corpus("parse_schema");
+    assert!(seeds.len() >= 10, "only {} seeds", seeds.len());
+    for (name, data) in seeds {
+        println!("{name}");
+        parse_schema::parse_schema(&data);
+        // Every beginning of it, and every byte of it changed.
+        for at in 0..data.len() {
+            parse_schema::parse_schema(&data[..at]);
+            for byte in *b"\0 ,:{}[]*9_z" {
+                let mut changed = data.clone();
+                changed[at] = byte;
+                parse_schema::parse_schema(&changed);
+            }
+        }
     }
 }
 

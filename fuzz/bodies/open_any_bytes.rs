@@ -11,9 +11,10 @@ use std::{
     cell::RefCell,
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::UNIX_EPOCH,
 };
 
-use ringkeep::{Producer, Read, ReadOptions, Result, Ring, RingOptions, SimDisk, Start};
+use ringkeep::{Error, Producer, Read, ReadOptions, Result, Ring, RingOptions, SimDisk, Start};
 
 const PAGE: usize = 4096;
 
@@ -72,7 +73,10 @@ fn valid_archive(how: u8, path: &Path) -> Result<Files> {
     let disk = SimDisk::reliable(7);
     let (record_size, capacity, shards) =
         [(5, 3, 1), (8, 20, 2), (124, 17, 3), (16, 64, 1)][usize::from(how >> 3) % 4];
-    let options = RingOptions::new(record_size, capacity).shards(shards).on(&disk);
+    let mut options = RingOptions::new(record_size, capacity).shards(shards).on(&disk);
+    if record_size == 16 {
+        options = options.schema("load:f64, t:time_us");
+    }
     let mut producer = options.create(path)?;
     for count in 0..how / 8 {
         producer.append(&vec![count; record_size])?;
@@ -111,11 +115,17 @@ fn read_all(disk: &SimDisk, path: &Path) -> Result<()> {
 }
 
 fn follow(ring: &Ring) -> Result<()> {
-    for start in [Start::Oldest, Start::Newest, Start::Id(3)] {
+    let _ = ring.schema().map(|schema| schema.map(ToString::to_string));
+    if let Ok(cursor) = ring.range_by_time(UNIX_EPOCH..) {
+        cursor.records().try_for_each(|found| found.map(drop))?;
+    }
+    for start in [Start::Oldest, Start::Newest, Start::Id(3), Start::Time(UNIX_EPOCH)] {
         let mut tailer = ring.tailer(start);
         for _ in 0..200 {
-            if tailer.try_next()?.is_none() {
-                break;
+            match tailer.try_next() {
+                Ok(Some(_)) => {}
+                Ok(None) | Err(Error::NoTime { .. }) => break,
+                Err(error) => return Err(error),
             }
         }
     }
