@@ -124,6 +124,17 @@ pub enum Error {
         /// The length that the archive's geometry gives.
         expected_bytes: u64,
     },
+    /// A file was shortened while it was read.
+    #[error("{} was cut short to {found_bytes} bytes while it was read, it had {expected_bytes}: \
+             restore it from a copy", path.display())]
+    CutShort {
+        /// The file.
+        path: PathBuf,
+        /// Its length now.
+        found_bytes: u64,
+        /// The length that the archive's geometry gives.
+        expected_bytes: u64,
+    },
     /// A file of the archive is gone.
     #[error("{} is missing: put all {shards} files of the archive back together", path.display())]
     MissingShard {

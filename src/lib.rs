@@ -14,6 +14,7 @@ mod ring;
 pub use disk::sync::SyncPolicy;
 pub use error::{ArchiveId, Corruption, Error, Foreign, Result};
 pub use ring::batch::ReadBatch;
+pub use ring::by_position::Io;
 pub use ring::lookup::{Geometry, GeometryError};
 pub use ring::options::{ReadOptions, RingOptions};
 pub use ring::producer::{CloseError, Producer};

@@ -5,6 +5,8 @@
 
 #[path = "ring/append.rs"]
 mod append;
+#[path = "ring/by_position.rs"]
+mod by_position;
 #[path = "ring/damage.rs"]
 mod damage;
 #[path = "ring/durable.rs"]

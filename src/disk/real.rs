@@ -3,14 +3,17 @@
 use std::{
     ffi::OsString,
     fs,
-    io::{self, Write as _},
+    io::{self, IoSliceMut, Write as _},
     os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::Path,
     time::{Duration, Instant},
 };
 
 use memmap2::MmapOptions;
-use rustix::fs::{AtFlags, CWD, FallocateFlags, RenameFlags};
+use rustix::{
+    fs::{AtFlags, CWD, FallocateFlags, RenameFlags},
+    io::Errno,
+};
 
 use super::{
     raw::{self, Region},
@@ -181,6 +184,29 @@ impl RealFile {
             watch.loaded(out.len());
         }
         self.file.read_exact_at(out, offset)
+    }
+
+    pub(crate) fn read_both_at(
+        &self,
+        first: &mut [u8],
+        rest: &mut [u8],
+        offset: u64,
+    ) -> io::Result<()> {
+        #[cfg(feature = "test-util")]
+        if let Some(watch) = &self.watch {
+            watch.loaded(first.len() + rest.len());
+        }
+        let wanted = first.len() + rest.len();
+        let buffers = &mut [IoSliceMut::new(first), IoSliceMut::new(rest)];
+        match rustix::io::preadv(&self.file, buffers, offset) {
+            Ok(read) if read == wanted => Ok(()),
+            // Interrupted in the middle, or at the end of the file: piece by piece.
+            Ok(_) | Err(Errno::INTR) => {
+                self.file.read_exact_at(first, offset)?;
+                self.file.read_exact_at(rest, offset + first.len() as u64)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

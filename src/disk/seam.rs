@@ -172,6 +172,16 @@ impl File {
         dispatch!(self: Self, file => file.read_at(out, offset))
     }
 
+    /// Fills `first` from `offset` on, then `rest`, in one call of the system where that can be.
+    pub(crate) fn read_both_at(
+        &self,
+        first: &mut [u8],
+        rest: &mut [u8],
+        offset: u64,
+    ) -> io::Result<()> {
+        dispatch!(self: Self, file => file.read_both_at(first, rest, offset))
+    }
+
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         dispatch!(self: Self, file => file.write_at(bytes, offset))
     }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{
+    by_position::{ByPosition, Io, pages, unmapped_shard},
     cursors::{Cursors, HotPage},
     layout::{
         self, CHECKPOINT_BYTES, CHECKPOINTS, Checkpoint, CrashRange, Identity, NoIdentity,
@@ -39,6 +40,8 @@ pub(crate) struct Archive {
     pub(crate) schema: Option<Schema>,
     pub(crate) time: Option<TimeField>,
     pub(crate) shards: Vec<Shard>,
+    /// In place of mappings.
+    pub(crate) by_position: Option<ByPosition>,
     /// The first file; in a producer it holds the machine-wide lock.
     pub(crate) file: File,
     pub(crate) file_id: FileId,
@@ -50,7 +53,7 @@ pub(crate) struct Archive {
     pub(crate) syncs: AtomicU64,
 }
 
-/// One mapped file.
+/// One file: mapped, or read by position with no more than a copy of its pages here.
 #[derive(Debug)]
 pub(crate) struct Shard {
     pub(crate) region: Region,
@@ -83,9 +86,9 @@ pub(crate) struct Session {
 
 impl Archive {
     /// Opens an archive for reading.
-    pub(crate) fn open_to_read(disk: &Disk, path: &Path) -> Result<Self> {
+    pub(crate) fn open_to_read(disk: &Disk, path: &Path, io: Io) -> Result<Self> {
         let file = disk.open(path, Access::Read).map_err(opening(path))?;
-        Self::from_first_file(disk, path, file, Access::Read)
+        Self::from_first_file(disk, path, file, Access::Read, io)
     }
 
     /// Opens an archive for writing and takes its lock, before anything else.
@@ -94,33 +97,43 @@ impl Archive {
         if !file.try_lock().map_err(Error::io("lock", path))? {
             return Err(Error::Locked { path: path.into() });
         }
-        Self::from_first_file(disk, path, file, Access::Write)
+        Self::from_first_file(disk, path, file, Access::Write, Io::Mapped)
     }
 
-    /// Checks every identity page, then maps; `file` is locked already if it is to be written.
+    /// Checks every identity page, and maps if that is wanted; `file` is locked already if it is to be written.
     pub(crate) fn from_first_file(
         disk: &Disk,
         path: &Path,
         file: File,
         access: Access,
+        io: Io,
     ) -> Result<Self> {
+        let shard = |file: &File, path: &Path, identity: &Identity| match io {
+            Io::Mapped => map_shard(file, path, identity, access),
+            Io::File => unmapped_shard(identity, path),
+        };
         let kind = file.file_system_type().map_err(Error::io("look at", path))?;
         refuse_network_file_system(kind, path)?;
         let identity = read_identity(&file, path)?;
         check_same_archive(path, &identity, &identity, 0)?;
-        let mut shards = vec![map_shard(&file, path, &identity, access)?];
+        let mut shards = vec![shard(&file, path, &identity)?];
+        let mut others = Vec::new();
         for index in 1..identity.geometry.shards {
             let path = shard_path(path, index);
             let file = disk.open(&path, access).map_err(opening_shard(&path, &identity))?;
             let found = read_identity(&file, &path)?;
             check_same_archive(&path, &found, &identity, index)?;
-            shards.push(map_shard(&file, &path, &found, access)?);
+            shards.push(shard(&file, &path, &found)?);
+            if io == Io::File {
+                others.push(file);
+            }
         }
         let schema = Schema::of_records(&identity.schema, identity.geometry.record_size).ok();
         Ok(Self {
             disk: disk.clone(),
             path: path.into(),
             shards,
+            by_position: (io == Io::File).then(|| ByPosition::new(others)),
             file_id: file.id().map_err(Error::io("look at", path))?,
             boot: disk.boot_id().map_err(Error::io("learn the boot id for", path))?,
             identity,
@@ -182,18 +195,22 @@ impl Archive {
     /// What the pages say, looked at until two looks agree or the hot page is believed.
     pub(crate) fn view(&self) -> Result<View> {
         for look in 0..LOOKS_MAX {
+            self.refresh(pages::HOT)?;
             let hot = self.cursors().load_all();
+            self.refresh(pages::BOTH_CHECKPOINTS)?;
             // After the hot page: its claim was covered by the limit before it was stored.
             let Some((checkpoint, _)) = self.checkpoint() else {
                 pause(look);
                 continue;
             };
             let view = self.conclude(hot, checkpoint);
-            let settled = || {
-                let again = self.checkpoint().map(|(checkpoint, _)| checkpoint.sequence);
-                self.cursors().load_all() == hot && again == Some(view.checkpoint.sequence)
-            };
-            if view.believed || settled() {
+            if view.believed {
+                return Ok(view);
+            }
+            self.refresh(pages::BOTH_CHECKPOINTS)?;
+            let again = self.checkpoint().map(|(checkpoint, _)| checkpoint.sequence);
+            self.refresh(pages::HOT)?;
+            if self.cursors().load_all() == hot && again == Some(view.checkpoint.sequence) {
                 return Ok(view);
             }
             pause(look);
@@ -242,6 +259,7 @@ impl Archive {
     /// What a reader relies on now. Cheap while a hot page that was believed stays in its epoch.
     #[inline]
     pub(crate) fn session(&self) -> Result<Session> {
+        self.refresh(pages::HOT)?;
         let epoch = self.cursors().epoch();
         let known = self.believed_epoch.load(Relaxed) == epoch.wrapping_add(1);
         if known && self.cursors().boot() == self.boot {
@@ -321,6 +339,10 @@ impl Archive {
 
     /// Whether another archive was written over this one, in the same file.
     pub(crate) fn is_overwritten(&self) -> bool {
+        // What cannot be read is told by the next read; it is no other archive.
+        if self.refresh(pages::IDENTITY).is_err() {
+            return false;
+        }
         let mut archive = [0; 16];
         self.shards[0].region.read(layout::identity::ARCHIVE_ID, &mut archive);
         archive != self.identity.archive.0

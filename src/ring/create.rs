@@ -15,6 +15,7 @@ use std::{
 
 use super::{
     archive::{Archive, directory_of, read_identity, refuse_network_file_system, shard_path},
+    by_position::Io,
     layout::{self, CHECKPOINTS, Checkpoint, Identity, file_bytes},
     lookup::Geometry,
 };
@@ -48,7 +49,7 @@ pub(crate) fn create(disk: &Disk, path: &Path, blueprint: &Blueprint) -> Result<
         made.undo();
         return Err(error);
     }
-    Archive::from_first_file(disk, path, first, Access::Write)
+    Archive::from_first_file(disk, path, first, Access::Write, Io::Mapped)
 }
 
 /// Files made so far, under the names they have now.

@@ -6,6 +6,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod batch;
+pub(crate) mod by_position;
 mod checkpoints;
 mod clock;
 mod create;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{
     archive::Archive,
+    by_position::Io,
     create::{Blueprint, create},
     lookup::{Geometry, Sharding},
     producer::Producer,
@@ -308,6 +309,7 @@ impl RingOptions {
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
+    io: Io,
     disk: Disk,
 }
 
@@ -323,6 +325,20 @@ impl ReadOptions {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// How its bytes are read. Default: [`Io::Mapped`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = ringkeep::ReadOptions::new().io(ringkeep::Io::File);
+    /// assert!(options.open("/nonexistent").is_err());
+    /// ```
+    #[must_use]
+    pub fn io(mut self, io: Io) -> Self {
+        self.io = io;
+        self
     }
 
     /// Uses a simulated disk instead of the operating system's.
@@ -355,7 +371,7 @@ impl ReadOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Ring> {
-        let archive = Archive::open_to_read(&self.disk, path.as_ref())?;
+        let archive = Archive::open_to_read(&self.disk, path.as_ref(), self.io)?;
         // Refuses an archive whose pages make no sense, now rather than at the first read.
         archive.view()?;
         Ok(Ring::of(archive.into()))

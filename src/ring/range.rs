@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     archive::Archive,
+    by_position::Ahead,
     clock::{Verdict, Within},
     read::Read,
 };
@@ -37,13 +38,14 @@ pub struct RangeCursor {
     ids: Range<u64>,
     /// Which records are lent, if not all.
     within: Option<Within>,
+    ahead: Ahead,
     payload: Vec<u8>,
 }
 
 impl RangeCursor {
     pub(crate) fn new(archive: Arc<Archive>, ids: Range<u64>) -> Self {
         let payload = vec![0; archive.geometry().record_size];
-        Self { archive, ids, within: None, payload }
+        Self { archive, ids, within: None, ahead: Ahead::default(), payload }
     }
 
     /// The next id and what became of it; `None` at the end.
@@ -64,7 +66,12 @@ impl RangeCursor {
     #[expect(clippy::should_implement_trait, reason = "it lends its buffer: see `records`")]
     pub fn next(&mut self) -> Result<Option<Lent<'_>>> {
         while let Some(id) = self.ids.next() {
-            let read = self.archive.read_slot(id, &mut self.payload)?;
+            let end = self.ids.end;
+            let read = if self.ahead.take(&self.archive, id, end, &mut self.payload)? {
+                Read::Record(())
+            } else {
+                self.archive.read_slot(id, &mut self.payload)?
+            };
             let verdict = match (&self.within, &read) {
                 (Some(within), Read::Record(())) => within.judge(&self.payload),
                 _ => Verdict::Wanted,

@@ -32,7 +32,8 @@ pub(crate) const SLEEP_MAX: Duration = Duration::from_millis(500);
 /// held up by it (except by a `view` in its own process, while that lasts). Cloning is cheap;
 /// clones can be used from many threads at once.
 ///
-/// On a mapped archive, another program that truncates its files makes a read end in `SIGBUS`.
+/// On a mapped archive, another program that truncates its files makes a read end in `SIGBUS`;
+/// [`Io::File`](crate::Io::File) makes that an error.
 ///
 /// # Examples
 ///
@@ -405,7 +406,7 @@ impl Ring {
         refuse_inside_view(&self.archive)?;
         let archive = &self.archive;
         let end = archive.disk.now().saturating_add(timeout);
-        loop {
+        for looks in 0.. {
             // Before the look at `durable`: what moves it afterwards changes the word.
             let word = archive.cursors().wait_word();
             if id < self.durable()? {
@@ -416,8 +417,9 @@ impl Ring {
             if left.is_zero() {
                 return Ok(false);
             }
-            archive.cursors().wait(word, left.min(SLEEP_MAX));
+            archive.cursors().wait(word, left.min(archive.pause_after(looks, SLEEP_MAX)));
         }
+        Ok(false)
     }
 
     /// Shape of the ring.

@@ -15,6 +15,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use super::{
     archive::{Archive, Session, pause},
+    by_position::pages,
     lookup::Id,
     read::Read,
     redo::{self, Redo},
@@ -64,11 +65,12 @@ impl Archive {
             return Ok(self.is_current(session).then_some(Read::NotYet { next }));
         }
         let before = self.cursors().counter();
-        let stored = self.copy_slot(id, payload);
+        let stored = self.copy_slot(id, payload)?;
         let rewriting = session.cold.is_none() && !before.is_multiple_of(2);
-        let redo = if rewriting { redo::load(self, id) } else { None };
+        let redo = if rewriting { redo::load(self, id)? } else { None };
         // Pairs with the fence in `Cursors::announce` and `begin_rewrite`.
         fence(Ordering::Acquire);
+        self.refresh(pages::HOT)?;
         if !self.is_current(session) {
             return Ok(None);
         }
@@ -101,7 +103,7 @@ impl Archive {
     /// explains it in its ranges; nothing does elsewhere.
     #[cold]
     fn without_proof(&self, session: &Session, id: Id, payload: &mut [u8]) -> Result<Read<()>> {
-        if let Some(redo) = redo::load(self, id).filter(|redo| redo.through) {
+        if let Some(redo) = redo::load(self, id)?.filter(|redo| redo.through) {
             return Ok(serve(&redo, payload));
         }
         let ranges = match &session.cold {
@@ -117,7 +119,11 @@ impl Archive {
 
     /// Copies payload and CRC out of an id's slot; what the copy is worth is decided elsewhere.
     #[inline]
-    fn copy_slot(&self, id: Id, payload: &mut [u8]) -> u32 {
+    fn copy_slot(&self, id: Id, payload: &mut [u8]) -> Result<u32> {
+        let mut crc = [0; 4];
+        if let Some(read) = self.read_slots(id, payload, &mut crc) {
+            return read.map(|()| u32::from_le_bytes(crc));
+        }
         let (shard, slot) = self.place(id);
         if payload.len() >= PLAIN_COPY_BYTES {
             let copied = shard.region.view_slot(slot, |bytes, crc| {
@@ -125,14 +131,13 @@ impl Archive {
                 crc
             });
             if let Some(crc) = copied {
-                return crc;
+                return Ok(crc);
             }
         }
         let offset = shard.slots_offset + slot * self.geometry().slot_size();
-        let mut crc = [0; 4];
         shard.region.read(offset, payload);
         shard.region.read(offset + payload.len(), &mut crc);
-        u32::from_le_bytes(crc)
+        Ok(u32::from_le_bytes(crc))
     }
 }
 

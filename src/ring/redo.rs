@@ -11,6 +11,7 @@ use std::sync::atomic::{
 
 use super::{
     archive::Archive,
+    by_position::pages,
     layout::{REDO, REDO_PAYLOAD, decode_redo, encode_redo},
     lookup::Id,
     slot::{self, Content},
@@ -28,8 +29,9 @@ pub(crate) struct Redo {
 }
 
 /// The redo slot, if it is complete and holds `id`.
-pub(crate) fn load(archive: &Archive, id: Id) -> Option<Redo> {
-    load_any(archive).filter(|redo| redo.id == id)
+pub(crate) fn load(archive: &Archive, id: Id) -> Result<Option<Redo>> {
+    archive.refresh(pages::redo(archive.geometry().record_size))?;
+    Ok(load_any(archive).filter(|redo| redo.id == id))
 }
 
 /// The redo slot, if it is complete.

@@ -6,7 +6,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use super::{archive::Archive, read::Read, reader::SLEEP_MAX, views::refuse_inside_view};
+use super::{
+    archive::Archive, by_position::Ahead, read::Read, reader::SLEEP_MAX, views::refuse_inside_view,
+};
 use crate::error::Result;
 
 /// Where a tailer begins.
@@ -141,6 +143,7 @@ pub struct Tailer {
     replaced: bool,
     /// When it looked for a replacement last.
     looked: Duration,
+    ahead: Ahead,
     payload: Vec<u8>,
 }
 
@@ -156,6 +159,7 @@ impl Tailer {
             missed: 0,
             replaced: false,
             looked: Duration::ZERO,
+            ahead: Ahead::default(),
             payload,
         };
         // "From now on" means from this call; if it fails, the first look tries again and tells.
@@ -244,7 +248,7 @@ impl Tailer {
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Tailed<'_>>> {
         refuse_inside_view(&self.archive)?;
         let end = self.archive.disk.now().saturating_add(timeout);
-        loop {
+        for looks in 0.. {
             // Before the look: what is published afterwards changes the word, now or with the next
             // wake, so that the wait below ends.
             let word = self.archive.cursors().wait_word();
@@ -256,8 +260,10 @@ impl Tailer {
             if left.is_zero() {
                 return Ok(None);
             }
-            self.archive.cursors().wait(word, left.min(SLEEP_MAX));
+            let pause = self.archive.pause_after(looks, SLEEP_MAX);
+            self.archive.cursors().wait(word, left.min(pause));
         }
+        Ok(None)
     }
 
     /// The id that it reads next.
@@ -313,6 +319,9 @@ impl Tailer {
 
     fn look(&mut self) -> Result<Read<()>> {
         self.begin()?;
+        if self.ahead.take(&self.archive, self.position, u64::MAX, &mut self.payload)? {
+            return Ok(Read::Record(()));
+        }
         self.archive.read_slot(self.position, &mut self.payload)
     }
 

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use ringkeep::{Crash, Producer, ReadOptions, Ring, RingOptions, SimDisk, SyncPolicy};
+use ringkeep::{Crash, Io, Producer, ReadOptions, Ring, RingOptions, SimDisk, SyncPolicy};
 
 const PATH: &str = "/sim/cache.dat";
 
@@ -44,7 +44,8 @@ pub(crate) fn lives_with_a_clock_set_back(seed: u64, counts: &mut Seen) {
             counts.kills += u64::from(crashed);
         }
         disk = disk.other_process();
-        let ring = ReadOptions::new().on(&disk).open(PATH).expect("an archive");
+        let io = if random.bool() { Io::Mapped } else { Io::File };
+        let ring = ReadOptions::new().on(&disk).io(io).open(PATH).expect("an archive");
         compare(&mut random, &ring, seed);
         counts.steps += u64::from(ring.stats().expect("good pages").clock_step > Duration::ZERO);
     }

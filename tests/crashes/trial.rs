@@ -11,7 +11,7 @@ use std::{
 
 use parking_lot::Mutex;
 use ringkeep::{
-    Crash, Error, Producer, Read, ReadOptions, Result, Ring, RingOptions, SimDisk, SyncPolicy,
+    Crash, Error, Io, Producer, Read, ReadOptions, Result, Ring, RingOptions, SimDisk, SyncPolicy,
 };
 
 use super::oracle::{Content, Counts, Oracle};
@@ -519,7 +519,8 @@ impl Trial {
 
 fn look(oracle: &Mutex<Oracle>, disk: &SimDisk, path: &Path, dice: &mut fastrand::Rng) {
     let looked: Result<_> = (|| {
-        let ring = ReadOptions::new().on(disk).open(path)?;
+        let io = if dice.u8(..8) == 0 { Io::File } else { Io::Mapped };
+        let ring = ReadOptions::new().on(disk).io(io).open(path)?;
         let window = (ring.oldest()?, ring.next_id()?);
         if window.0 >= window.1 {
             return Ok(None);

@@ -11,7 +11,7 @@ use std::{
 
 use fastrand::Rng;
 use ringkeep::{
-    AfterLap, Error, Producer, Read, ReadBatch, ReadOptions, Ring, RingOptions, SimDisk, Start,
+    AfterLap, Error, Io, Producer, Read, ReadBatch, ReadOptions, Ring, RingOptions, SimDisk, Start,
     SyncPolicy, Tailed, Tailer,
 };
 
@@ -130,12 +130,12 @@ impl Place {
         }
     }
 
-    fn reader(&self) -> Ring {
+    fn reader(&self, io: Io) -> Ring {
         let options = match self {
             Self::Files(_) => ReadOptions::new(),
             Self::Simulated(disk) => ReadOptions::new().on(&disk.other_process()),
         };
-        options.open(self.path()).expect("a reader")
+        options.io(io).open(self.path()).expect("a reader")
     }
 }
 
@@ -147,6 +147,8 @@ struct Driver<'a> {
     /// None while it is closed.
     producer: Option<Producer>,
     outside: Ring,
+    /// Of the reader outside.
+    io: Io,
     /// Of the first producer, which ends sooner or later.
     former: Ring,
     tailer: Tailer,
@@ -180,7 +182,8 @@ impl<'a> Driver<'a> {
         };
         let options = place.options(options);
         let producer = options.create(place.path()).expect("a new ring");
-        let outside = place.reader();
+        let io = if random.bool() { Io::Mapped } else { Io::File };
+        let outside = place.reader(io);
         let closely = AfterLap::Oldest { margin: 0 };
         Self {
             former: producer.ring(),
@@ -197,6 +200,7 @@ impl<'a> Driver<'a> {
             policy,
             producer: Some(producer),
             outside,
+            io,
             size,
             version: 0,
             counts,
@@ -267,7 +271,7 @@ impl<'a> Driver<'a> {
             Close | Operation::Drop | Die => self.reopen(operation),
             OpenReader => {
                 self.count("open reader");
-                self.outside = self.place.reader();
+                self.outside = self.place.reader(self.io);
             }
             Follow => self.follow(),
         }

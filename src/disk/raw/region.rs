@@ -74,6 +74,12 @@ impl Region {
         }
     }
 
+    /// Zeros of this process alone, where copies of a file's pages are kept.
+    pub(crate) fn of_memory(length: usize) -> io::Result<Self> {
+        let map = memmap2::MmapOptions::new().len(length).map_anon()?;
+        Ok(Self::mapped(map.into(), true))
+    }
+
     /// Guards the slots of `size` bytes from byte `first` on: from now on they are written with
     /// [`Region::write_slot`] only. `before` slots lie in other regions with the same stripes.
     pub(crate) fn guard_slots(
@@ -502,13 +508,6 @@ mod simulated {
             self.watch = Some(watch);
             self
         }
-
-        /// A mapping without a watcher, for the tests of this file.
-        #[cfg(test)]
-        pub(super) fn of_anonymous_memory(length: usize) -> Self {
-            let map = memmap2::MmapOptions::new().len(length).map_anon().expect("memory");
-            Self::mapped(map.into(), true)
-        }
     }
 }
 
@@ -518,7 +517,7 @@ mod tests {
 
     #[test]
     fn every_cut_of_a_range_copies_exactly_its_bytes() {
-        let region = Region::of_anonymous_memory(4096);
+        let region = Region::of_memory(4096).expect("memory");
         for offset in 0..24 {
             for length in 0..40 {
                 region.write(0, &[0xAA; 96]);
@@ -539,13 +538,13 @@ mod tests {
     #[test]
     #[should_panic(expected = "not inside a region")]
     fn a_range_that_overflows_is_refused() {
-        Region::of_anonymous_memory(4096).read(usize::MAX, &mut [0; 2]);
+        Region::of_memory(4096).expect("memory").read(usize::MAX, &mut [0; 2]);
     }
 
     #[test]
     #[should_panic(expected = "write_slot")]
     fn guarded_slots_cannot_be_written_past_their_lock() {
-        let mut region = Region::of_anonymous_memory(4096);
+        let mut region = Region::of_memory(4096).expect("memory");
         region.guard_slots(1024, 16, Arc::from([CachePadded::new(RwLock::new(()))]), 0);
         region.write(1020, &[0; 8]);
     }

@@ -68,6 +68,16 @@ impl SimFile {
         Ok(())
     }
 
+    pub(crate) fn read_both_at(
+        &self,
+        first: &mut [u8],
+        rest: &mut [u8],
+        offset: u64,
+    ) -> io::Result<()> {
+        self.read_at(first, offset)?;
+        self.read_at(rest, offset + first.len() as u64)
+    }
+
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
         for (at, piece) in (offset..).step_by(8).zip(bytes.chunks(8)) {

@@ -1,0 +1,170 @@
+//! Readers without a mapping: the same records, and faults that are errors.
+
+use std::{
+    fs::OpenOptions,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use ringkeep::{Error, Io, Read, ReadBatch, ReadOptions, Ring, RingOptions, Start, Tailed};
+
+use crate::support::{Home, PATIENCE, shard_of};
+
+fn by_position(home: &Home) -> Ring {
+    ReadOptions::new().io(Io::File).open(home.path()).expect("a reader")
+}
+
+fn records(count: u64) -> Vec<u8> {
+    (0..count).flat_map(u64::to_le_bytes).collect()
+}
+
+#[test]
+fn every_way_to_read_gives_what_a_mapping_gives() {
+    let home = Home::new();
+    let mut producer = RingOptions::new(8, 30_000).shards(7).create(home.path()).unwrap();
+    producer.append_batch(&records(40_000)).unwrap();
+    for id in (15_000..40_000).step_by(999) {
+        producer.delete(id).unwrap();
+    }
+    producer.append_at(40_500, b"late one").unwrap();
+    producer.die();
+    // Of a copy the hot page is not believed.
+    let copy = Home::new();
+    for shard in 0..7 {
+        std::fs::copy(home.shard(shard), copy.shard(shard)).unwrap();
+    }
+    assert_same(&by_position(&home), &Ring::open(home.path()).unwrap());
+    assert_same(&by_position(&copy), &Ring::open(copy.path()).unwrap());
+}
+
+fn assert_same(ring: &Ring, mapped: &Ring) {
+    let kept =
+        |ring: &Ring| ring.oldest().expect("good pages")..ring.next_id().expect("good pages");
+    let ids = kept(ring);
+    assert_eq!(ids, kept(mapped));
+    for id in [0, ids.start - 1, ids.start, 20_000, 40_100, 40_500, 40_501, ids.end] {
+        let read = |ring: &Ring| ring.read(id).expect("good pages");
+        assert_eq!(read(ring), read(mapped), "{id}");
+        let view = |ring: &Ring| ring.view(id, <[u8]>::to_vec).expect("good pages");
+        assert_eq!(view(ring), view(mapped), "{id}");
+    }
+    let walk = |ring: &Ring| -> Vec<_> {
+        let records = ring.range(ids.start - 5..ids.end + 5).records();
+        records.map(|found| found.expect("good pages")).collect()
+    };
+    assert!(walk(ring) == walk(mapped));
+    let batch = |ring: &Ring| {
+        let mut batch = ReadBatch::new();
+        ring.read_range(20_000..20_400, &mut batch).expect("good pages");
+        batch
+    };
+    assert!(batch(ring).iter().eq(batch(mapped).iter()));
+    let verify = |ring: &Ring| ring.verify(|_| {}).expect("good pages");
+    assert_eq!(verify(ring), verify(mapped));
+    let (mut tailer, mut other) = (ring.tailer(Start::Oldest), mapped.tailer(Start::Oldest));
+    loop {
+        let next = tailer.try_next().expect("good pages");
+        assert_eq!(next, other.try_next().expect("good pages"));
+        if next.is_none() {
+            break;
+        }
+    }
+}
+
+#[test]
+fn many_threads_share_one_reader_beside_its_producer() {
+    let home = Home::new();
+    let mut producer = RingOptions::new(8, 500).create(home.path()).unwrap();
+    producer.append_batch(&records(500)).unwrap();
+    let (ring, stop) = (by_position(&home), AtomicBool::new(false));
+    let read_on = || {
+        let mut last = 0;
+        let mut records = 0_u64;
+        while !stop.load(Ordering::Relaxed) || records == 0 {
+            let next = ring.next_id().unwrap();
+            assert!(next >= last, "next went back from {last} to {next}");
+            last = next;
+            match ring.read(next - 1).unwrap() {
+                Read::Record(payload) => {
+                    assert_eq!(payload, (next - 1).to_le_bytes());
+                    records += 1;
+                }
+                Read::Lapped { .. } => {}
+                other => panic!("{}: {other:?}", next - 1),
+            }
+        }
+        records
+    };
+    thread::scope(|scope| {
+        let readers = [scope.spawn(read_on), scope.spawn(read_on), scope.spawn(read_on)];
+        for id in 500..200_000_u64 {
+            producer.append(&id.to_le_bytes()).unwrap();
+        }
+        stop.store(true, Ordering::Relaxed);
+        for reader in readers {
+            assert!(reader.join().unwrap() > 0);
+        }
+    });
+}
+
+#[test]
+fn a_file_that_is_cut_short_under_its_reader_is_an_error() {
+    let home = Home::new();
+    let mut producer = RingOptions::new(8, 3000).shards(3).create(home.path()).unwrap();
+    producer.append_batch(&records(3000)).unwrap();
+    producer.close().unwrap();
+    let ring = by_position(&home);
+    let mut tailer = ring.tailer(Start::Id(2100));
+    let whole = std::fs::metadata(home.shard(1)).unwrap().len();
+    let cut = |shard: u32, length: u64| {
+        let path = shard_of(&home.path(), shard);
+        OpenOptions::new().write(true).open(path).unwrap().set_len(length).unwrap();
+    };
+    cut(1, 5000);
+    let refused = ring.read(2000).unwrap_err();
+    let Error::CutShort { path, found_bytes: 5000, expected_bytes } = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!((path, expected_bytes), (home.shard(1), whole));
+    // The others stay readable.
+    assert_eq!(ring.read(100).unwrap(), Read::Record(100_u64.to_le_bytes().to_vec()));
+    let walked: Vec<_> = ring.range(2000..2999).records().collect();
+    assert!(walked.iter().any(Result::is_err) && walked.iter().any(Result::is_ok));
+    cut(0, 4096);
+    let told = tailer.next_timeout(Duration::ZERO);
+    assert!(matches!(told, Err(Error::CutShort { found_bytes: 4096, .. })), "{told:?}");
+    assert!(matches!(ring.oldest(), Err(Error::CutShort { .. })));
+}
+
+#[test]
+fn a_waiting_reader_sees_what_is_appended_and_what_is_durable() {
+    let home = Home::new();
+    let mut producer = RingOptions::new(8, 500).create(home.path()).unwrap();
+    let ring = by_position(&home);
+    let mut tailer = ring.tailer(Start::Newest);
+    assert_eq!(tailer.next_timeout(Duration::from_millis(60)).unwrap(), None);
+    thread::scope(|scope| {
+        let durable = scope.spawn(|| ring.wait_durable(1, PATIENCE).unwrap());
+        let follower = scope.spawn(|| match tailer.next_timeout(PATIENCE).unwrap() {
+            Some(Tailed::Record { id, payload }) => (id, payload.to_vec()),
+            other => panic!("{other:?}"),
+        });
+        producer.append(b"awaited!").unwrap();
+        assert_eq!(follower.join().unwrap(), (0, b"awaited!".to_vec()));
+        producer.append_durable(b"durable!").unwrap();
+        assert!(durable.join().unwrap());
+    });
+}
+
+#[test]
+fn an_archive_that_is_replaced_is_told() {
+    let home = Home::new();
+    let options = RingOptions::new(8, 500);
+    drop(options.create(home.path()).unwrap());
+    let ring = by_position(&home);
+    let mut tailer = ring.tailer(Start::Oldest);
+    std::fs::remove_file(home.path()).unwrap();
+    drop(options.create(home.path()).unwrap());
+    assert_eq!(tailer.next_timeout(PATIENCE).unwrap(), Some(Tailed::Replaced));
+}
