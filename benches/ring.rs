@@ -6,7 +6,7 @@
 
 use std::{hint::black_box, time::Instant};
 
-use ringkeep::{Result, Ring, RingOptions};
+use ringkeep::{Io, Read, ReadOptions, Result, Ring, RingOptions};
 
 const ROUNDS: usize = 9;
 const OPERATIONS: u64 = 100_000;
@@ -31,6 +31,7 @@ fn bench(path: &std::path::Path, record_size: usize) -> Result<()> {
         producer.append(&payload)?;
     }
     let (here, elsewhere) = (producer.ring(), Ring::open(path)?);
+    let by_position = ReadOptions::new().io(Io::File).open(path)?;
     let memory = usize::try_from(records).expect("few") * slot;
     let mut limit = memmap2::MmapMut::map_anon(memory).expect("memory");
     let mut out = vec![0; record_size];
@@ -57,9 +58,20 @@ fn bench(path: &std::path::Path, record_size: usize) -> Result<()> {
         rows[4].1.push(time(|step| {
             black_box(here.view(ids(step), |payload| payload[0]).expect("a record"));
         }));
+        rows[5].1.push(time(|step| {
+            black_box(by_position.read_into(ids(step), &mut out).expect("a record"));
+        }));
+        for (row, ring) in [(6, &elsewhere), (7, &by_position)] {
+            let mut walk = ring.range(records..2 * records);
+            rows[row].1.push(time(|_| {
+                if !matches!(walk.next(), Ok(Some((_, Read::Record(_))))) {
+                    walk = ring.range(records..2 * records);
+                }
+            }));
+        }
     }
     for _ in 0..ROUNDS {
-        rows[5].1.push(time(|_| {
+        rows[8].1.push(time(|_| {
             black_box(producer.append(&payload).expect("appended"));
         }));
     }
@@ -68,12 +80,15 @@ fn bench(path: &std::path::Path, record_size: usize) -> Result<()> {
 }
 
 /// The first two are the limit loops of the rows after them.
-const ROWS: [&str; 6] = [
+const ROWS: [&str; 9] = [
     "limit of append",
     "limit of random read",
     "random read, same process",
     "random read, other process",
     "random view, same process",
+    "random read, by position",
+    "walk, other process",
+    "walk, by position",
     "append to a full ring",
 ];
 

@@ -100,7 +100,8 @@ impl Archive {
         Self::from_first_file(disk, path, file, Access::Write, Io::Mapped)
     }
 
-    /// Checks every identity page, and maps if that is wanted; `file` is locked already if it is to be written.
+    /// Checks every identity page, and maps if that is wanted; `file` is locked already if it is to
+    /// be written.
     pub(crate) fn from_first_file(
         disk: &Disk,
         path: &Path,

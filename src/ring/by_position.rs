@@ -2,14 +2,14 @@
 //! error and not a signal.
 //!
 //! The pages of `cache.dat` are copied into memory of this process, where all other code finds them
-//! as it would in a mapping. What a mapping shows by itself is fetched here by [`Archive::refresh`]:
+//! as it would in a mapping. What a mapping shows by itself is fetched here by `Archive::refresh`:
 //! the hot page before each look at a slot and behind it, the others where they are needed. Copies
-//! are taken one at a time, so that no older one comes over a newer one; the kernel's copy of an
-//! aligned word is whole, as every word that the producer stores is.
+//! are taken one at a time, so that no older one comes over a newer one. The kernel copies aligned
+//! words whole, as the producer stores them.
 //!
 //! Slots are read straight into the reader's buffer. Whoever walks over neighbouring ids reads many
-//! at once ([`Ahead`]): a slot that proves its record under its id is that record, as it was when the
-//! copy was taken; every other one is looked at again with all care.
+//! at once ([`Ahead`]): a slot that proves its record under its id is that record, as it was when
+//! the copy was taken; every other one is looked at again with all care.
 
 use std::{
     io,
@@ -57,8 +57,9 @@ pub enum Io {
     /// program cuts short, or a sector that cannot be read, ends the process with `SIGBUS`.
     #[default]
     Mapped,
-    /// By position, without a mapping: the same faults are errors. A single read takes three
-    /// system calls, a walk three for 64 KiB, in which an update shows late; waiting looks 20 times a second when idle.
+    /// By position, without a mapping: the same faults are errors. A single read takes three system
+    /// calls. A walk takes three for 64 KiB; an update of what it has read already shows in the
+    /// next walk. A reader that waits looks again and again, 20 times a second at last.
     File,
 }
 
