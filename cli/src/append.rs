@@ -1,15 +1,15 @@
 //! `ringkeep append`: appends records from a file or from standard input.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use ringkeep::{Producer, SyncPolicy};
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure};
+use crate::input::{Decoder, InputFormat};
 use crate::output::{self, Progress};
 use crate::units;
 
@@ -22,46 +22,66 @@ pub(crate) struct Args {
     /// Where records come from; - is standard input
     #[arg(default_value = "-")]
     input: PathBuf,
-    /// raw: records back to back; lines: one a line, zero-padded
-    #[arg(long, hide_possible_values = true, default_value = "raw")]
-    format: InputFormat,
+    /// csv, ndjson: by the schema; lines: one a line; raw: back to back
+    /// [default: csv with a schema, lines without]
+    #[arg(long, hide_possible_values = true)]
+    format: Option<InputFormat>,
+    /// Pass over rows that are wrong, count them, and exit with 1
+    #[arg(long)]
+    skip_bad: bool,
     /// When to sync: never, always, every N records, every 500ms
     #[arg(long, value_name = "WHEN", default_value = "never", value_parser = units::sync)]
     sync: SyncPolicy,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum InputFormat {
-    Raw,
-    Lines,
-}
-
 const EXAMPLES: &str = "\
-Count and ids are told on stderr. The end of the command syncs, whatever --sync says. A line that
-is too long, or raw input that ends in the middle of a record, ends the command with exit code 2;
-what came before it is appended.
+CSV begins with a line that names all columns, in any order. Times are RFC 3339 or whole numbers in
+the field's unit; an empty float is NaN; a column or key 'id' is passed over. Lines are filled up
+with zeros. Rows are appended as they arrive. The first wrong row ends the command with exit code 2,
+and what came before it stays. The end of the command syncs, whatever --sync says.
 
 Examples:
-  ringkeep append cache.dat records.bin --sync 64
-  journalctl -f | cut -c -120 | ringkeep append cache.dat - --format lines --sync 1s";
+  ringkeep append log.dat readings.csv --sync 1s
+  printf 't,temp\\n2026-01-01T00:00:00Z,21.5\\n' | ringkeep append log.dat
+  printf 'one\\ntwo\\n' | ringkeep append cache.dat";
 
 pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
     let mut input = open(&args.input)?;
     let mut producer = Producer::open(&args.file)?;
     producer.set_sync(args.sync);
-    let mut feed = Feed::new(producer)?;
-    let outcome = match args.format {
-        InputFormat::Raw => feed.raw(&mut input, &args.input),
-        InputFormat::Lines => feed.lines(BufReader::new(input), &args.input),
-    };
+    let mut feed = Feed::new(producer, args.skip_bad)?;
+    let outcome = args
+        .decoder(&feed)
+        .and_then(|mut decoder| feed.read(&mut *input, &args.input, &mut *decoder));
+    let skipped = feed.skipped.clone();
     // What was appended is told, whatever ended it.
     match (outcome, feed.close()) {
-        (outcome, Ok(ids)) => tell(&ids, json).and(outcome).map(|()| Exit::Fine),
+        (outcome, Ok(ids)) => {
+            tell(&ids, &skipped, json).and(outcome)?;
+            Ok(if skipped.count > 0 { Exit::Data } else { Exit::Fine })
+        }
         (Ok(()), Err(unclosed)) => Err(unclosed),
         (Err(failure), Err(unclosed)) => {
             unclosed.tell();
             Err(failure)
         }
+    }
+}
+
+impl Args {
+    fn decoder(&self, feed: &Feed) -> Result<Box<dyn Decoder>, Failure> {
+        let ring = feed.producer.ring();
+        let schema = ring.schema();
+        let format = match (self.format, &schema) {
+            (Some(format), _) => format,
+            (None, Ok(Some(_))) => InputFormat::Csv,
+            (None, _) => InputFormat::Lines,
+        };
+        let schema = match format {
+            InputFormat::Csv | InputFormat::Ndjson => schema?,
+            InputFormat::Raw | InputFormat::Lines => None,
+        };
+        format.decoder(ring.geometry().record_size, schema)
     }
 }
 
@@ -84,102 +104,108 @@ struct Appended {
     count: u64,
     from: String,
     to: String,
+    skipped: u64,
 }
 
-fn tell(ids: &Range<u64>, json: bool) -> Result<(), Failure> {
+fn tell(ids: &Range<u64>, skipped: &Skipped, json: bool) -> Result<(), Failure> {
     let count = ids.end - ids.start;
     match count {
         0 => output::note("appended no records"),
         1 => output::note(&format!("appended 1 record, id {}", ids.start)),
         _ => output::note(&format!("appended {count} records, ids {}..{}", ids.start, ids.end)),
     }
+    if let Some(first) = &skipped.first {
+        output::note(&format!("passed over {} wrong rows, the first: {first}", skipped.count));
+    }
     if json {
         let mut out = output::stdout();
-        let appended = Appended { count, from: ids.start.to_string(), to: ids.end.to_string() };
-        output::json(&mut out, &appended)?;
+        let (from, to) = (ids.start.to_string(), ids.end.to_string());
+        output::json(&mut out, &Appended { count, from, to, skipped: skipped.count })?;
         out.flush()?;
     }
     Ok(())
 }
 
-/// Appends what it is fed, in bounded memory, as soon as a whole record is there.
+/// Rows that were passed over, and what was wrong with the first one.
+#[derive(Debug, Clone, Default)]
+struct Skipped {
+    count: u64,
+    first: Option<String>,
+}
+
+/// Appends what it is fed, in bounded memory, as soon as it has arrived.
 #[derive(Debug)]
 struct Feed {
     producer: Producer,
-    record_size: usize,
+    /// Records that are not appended yet.
+    batch: Vec<u8>,
     ids: Range<u64>,
+    skip_bad: bool,
+    skipped: Skipped,
     progress: Progress,
 }
 
-/// As many bytes as are read at once, if a record is not larger.
+/// As many bytes as are read at once.
 const CHUNK_BYTES: usize = 1 << 18;
 
 impl Feed {
-    fn new(producer: Producer) -> Result<Self, Failure> {
-        let ring = producer.ring();
-        let next = ring.next_id()?;
-        let record_size = ring.geometry().record_size;
-        Ok(Self { producer, record_size, ids: next..next, progress: Progress::new() })
+    fn new(producer: Producer, skip_bad: bool) -> Result<Self, Failure> {
+        let next = producer.ring().next_id()?;
+        let progress = Progress::new();
+        let (batch, skipped) = (Vec::new(), Skipped::default());
+        Ok(Self { producer, batch, ids: next..next, skip_bad, skipped, progress })
     }
 
-    fn raw(&mut self, input: &mut dyn Read, name: &Path) -> Result<(), Failure> {
-        let records = (CHUNK_BYTES / self.record_size).max(1);
-        let mut chunk = vec![0; records * self.record_size];
-        let mut filled = 0;
+    fn read(
+        &mut self,
+        input: &mut dyn Read,
+        name: &Path,
+        decoder: &mut dyn Decoder,
+    ) -> Result<(), Failure> {
+        let mut chunk = vec![0; CHUNK_BYTES];
         loop {
-            match input.read(&mut chunk[filled..]) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
+            let count = match input.read(&mut chunk) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(unreadable(name, &error)),
-            }
-            let whole = filled - filled % self.record_size;
-            if whole > 0 {
-                self.append(&chunk[..whole])?;
-                chunk.copy_within(whole..filled, 0);
-                filled -= whole;
+                Ok(count) => count,
+            };
+            let mut sink = |row: Result<&[u8], String>| self.take(row);
+            let taken = match count {
+                0 => decoder.end(&mut sink),
+                _ => decoder.push(&chunk[..count], &mut sink),
+            };
+            // What came before a wrong row is appended, and what has arrived waits for nothing.
+            let appended = self.flush();
+            taken.and(appended)?;
+            if count == 0 {
+                return Ok(());
             }
         }
-        if filled == 0 {
+    }
+
+    fn take(&mut self, row: Result<&[u8], String>) -> Result<(), Failure> {
+        match row {
+            Ok(record) => {
+                self.batch.extend_from_slice(record);
+                if self.batch.len() >= CHUNK_BYTES { self.flush() } else { Ok(()) }
+            }
+            Err(wrong) if self.skip_bad => {
+                self.skipped.count += 1;
+                self.skipped.first.get_or_insert(wrong);
+                Ok(())
+            }
+            Err(wrong) => Err(Failure::wrong_use(format!(
+                "{wrong}: it and what follows were not appended (--skip-bad passes over such rows)"
+            ))),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        if self.batch.is_empty() {
             return Ok(());
         }
-        Err(Failure::wrong_use(format!(
-            "the input ends with {filled} bytes of a record of {}: they were not appended, \
-             complete or remove them",
-            self.record_size
-        )))
-    }
-
-    fn lines(&mut self, mut input: impl BufRead, name: &Path) -> Result<(), Failure> {
-        // A line that fits, its end, and one byte more to know one that does not.
-        let line_max = self.record_size as u64 + 2;
-        let mut line = Vec::new();
-        for number in 1_u64.. {
-            line.clear();
-            match input.by_ref().take(line_max).read_until(b'\n', &mut line) {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) => return Err(unreadable(name, &error)),
-            }
-            if line.last() == Some(&b'\n') {
-                line.pop();
-            }
-            if line.len() > self.record_size {
-                return Err(Failure::wrong_use(format!(
-                    "line {number} is longer than a record ({} bytes): it and what follows \
-                     were not appended, shorten it",
-                    self.record_size
-                )));
-            }
-            line.resize(self.record_size, 0);
-            self.append(&line)?;
-        }
-        Ok(())
-    }
-
-    fn append(&mut self, records: &[u8]) -> Result<(), Failure> {
-        let ids = self.producer.append_batch(records)?;
-        self.ids.end = ids.end;
+        self.ids.end = self.producer.append_batch(&self.batch)?.end;
+        self.batch.clear();
         self.progress.show(|| format!("{} records", self.ids.end - self.ids.start));
         Ok(())
     }

@@ -39,8 +39,8 @@ Examples:
   ringkeep cat cache.dat --format raw > records.bin";
 
 pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
-    let mut writer = RecordWriter::new(&args.format, json)?;
     let ring = Ring::open(&args.file)?;
+    let mut writer = RecordWriter::new(&args.format, &ring, json)?;
     let asked = Asked::of(args, ring.oldest()?, ring.next_id()?)?;
     let mut seen = Seen { begun: args.from.is_some(), ..Seen::default() };
     seen.count_lapped(asked.lapped);

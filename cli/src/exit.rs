@@ -43,14 +43,18 @@ impl Exit {
             Error::AlreadyExists { .. }
             | Error::GeometryMismatch { .. }
             | Error::SchemaMismatch { .. }
+            | Error::InvalidSchema(_)
+            | Error::SchemaSize { .. }
+            | Error::TypeSize { .. }
+            | Error::NoTime { .. }
             | Error::InvalidOptions(_)
             | Error::WrongPayloadLength { .. }
             | Error::IdBelowNext { .. }
             | Error::IdTooLarge { .. }
             | Error::RangeTooLong { .. }
             | Error::InsideView => Self::Use,
-            // Io, NoSpace, ReadOnlyFileSystem, NetworkFileSystem, Locked, Poisoned, Contended, and
-            // what a later library adds: none of them is the data's or the caller's fault.
+            // Io, CutShort, NoSpace, ReadOnlyFileSystem, NetworkFileSystem, Locked, Poisoned,
+            // Contended, and what a later library adds: none of them is the data's or the caller's fault.
             _ => Self::System,
         }
     }
@@ -142,7 +146,7 @@ fn one_sentence(text: &str) -> String {
 mod tests {
     use std::path::PathBuf;
 
-    use ringkeep::{ArchiveId, Corruption, Foreign, Read, RingOptions};
+    use ringkeep::{ArchiveId, Corruption, Foreign, Read, RingOptions, Schema};
 
     use super::*;
 
@@ -169,7 +173,7 @@ mod tests {
         ]
     }
 
-    fn wrong_use() -> [Error; 9] {
+    fn wrong_use() -> [Error; 13] {
         let geometry = |capacity| RingOptions::new(4, capacity).geometry();
         let [found, expected] = [8, 9].map(|capacity| geometry(capacity).expect("a geometry"));
         [
@@ -177,6 +181,10 @@ mod tests {
             Error::GeometryMismatch { path: path(), found, expected },
             Error::SchemaMismatch { path: path(), found: "".into(), expected: "t:u8".into() },
             geometry(0).expect_err("a capacity of nothing"),
+            Error::InvalidSchema("t".parse::<Schema>().expect_err("half a field")),
+            Error::SchemaSize { schema_bytes: 1, record_size: 2 },
+            Error::TypeSize { path: path(), record_size: 1, type_bytes: 2 },
+            Error::NoTime { path: path() },
             Error::WrongPayloadLength { found: 3, expected: 4 },
             Error::IdBelowNext { id: 1, next: 2 },
             Error::IdTooLarge { id: u64::MAX },
@@ -185,7 +193,7 @@ mod tests {
         ]
     }
 
-    fn system() -> [Error; 7] {
+    fn system() -> [Error; 8] {
         [
             Error::Io { action: "open", path: path(), source: denied() },
             Error::NoSpace { path: path(), needed_bytes: 1, source: denied() },
@@ -194,6 +202,7 @@ mod tests {
             Error::Locked { path: path() },
             Error::Poisoned { path: path(), source: denied() },
             Error::Contended { id: 1 },
+            Error::CutShort { path: path(), found_bytes: 1, expected_bytes: 2 },
         ]
     }
 

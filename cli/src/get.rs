@@ -29,8 +29,8 @@ Examples:
   ringkeep get cache.dat 17 --format raw | xxd";
 
 pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
-    let mut writer = RecordWriter::new(&args.format, json)?;
     let ring = Ring::open(&args.file)?;
+    let mut writer = RecordWriter::new(&args.format, &ring, json)?;
     let mut payload = vec![0; ring.geometry().record_size];
     let mut exit = Exit::Fine;
     for &id in &args.ids {

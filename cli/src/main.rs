@@ -1,10 +1,13 @@
 //! The `ringkeep` command: record this host, and create, fill, read and check ring archives.
 
 mod append;
+mod capacity;
 mod cat;
+mod columns;
 mod create;
 mod exit;
 mod get;
+mod input;
 mod numbers;
 mod output;
 mod record;

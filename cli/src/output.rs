@@ -4,6 +4,7 @@
 //! the caller passes up, a failed write to standard error has nobody left to tell.
 
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use rustix::termios::tcgetwinsize;
@@ -58,7 +59,7 @@ impl Progress {
         self.next = now + PAUSE;
         self.shown = true;
         // A column stays free for the cursor, or the line would wrap.
-        let line: String = line().chars().take(columns() - 1).collect();
+        let line: String = line().chars().take(columns(io::stderr()) - 1).collect();
         Self::overwrite(&line);
     }
 
@@ -68,8 +69,13 @@ impl Progress {
     }
 }
 
-fn columns() -> usize {
-    let told = tcgetwinsize(io::stderr()).map_or(0, |size| size.ws_col);
+/// Width of the terminal that results go to.
+pub(crate) fn columns_of_stdout() -> usize {
+    columns(io::stdout())
+}
+
+fn columns(terminal: impl AsFd) -> usize {
+    let told = tcgetwinsize(terminal).map_or(0, |size| size.ws_col);
     usize::from(if told == 0 { COLUMNS } else { told })
 }
 

@@ -1,14 +1,23 @@
-//! Records on standard output: one line of hex each, raw bytes, or NDJSON.
+//! Records on standard output: as columns, in hex, or as they are.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
+use ringkeep::{Ring, Schema};
 
+use crate::columns::cell::push_hex;
+use crate::columns::csv::CsvWriter;
+use crate::columns::items;
+use crate::columns::ndjson::JsonWriter;
+use crate::columns::table::Table;
 use crate::exit::Failure;
 use crate::output::{self, Out};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
+    Table,
+    Csv,
+    Ndjson,
     Hex,
     Raw,
 }
@@ -16,27 +25,87 @@ pub(crate) enum Format {
 /// How records are printed.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct FormatArgs {
-    /// hex: a line each, id and payload; raw: payloads back to back [default: hex]
+    /// table, csv, ndjson: by the schema; hex: a line each; raw: payloads back to back
+    /// [default: table on a terminal, else csv; hex without a schema]
     #[arg(long, hide_possible_values = true)]
     format: Option<Format>,
+    /// Show these columns only, in this order: id,t,pos.0
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    fields: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Form {
     Hex,
     Raw,
-    Json,
+    HexJson,
+    Csv(CsvWriter),
+    Json(JsonWriter),
+    Table(Table),
 }
 
 impl FormatArgs {
-    fn form(&self, json: bool) -> Result<Form, Failure> {
-        match (self.format, json) {
-            (Some(Format::Raw), true) => Err(Failure::wrong_use(
-                "--json prints payloads in hex: leave out either --json or --format raw",
+    fn form(&self, ring: &Ring, json: bool) -> Result<Form, Failure> {
+        let format = self.chosen(json)?;
+        let by_bytes = match format {
+            Some(Format::Raw) => Some(Form::Raw),
+            Some(Format::Hex) => Some(Form::Hex),
+            _ => None,
+        };
+        if let Some(form) = by_bytes {
+            return self.without_columns(form);
+        }
+        let needed = matches!(format, Some(Format::Table | Format::Csv)) || !self.fields.is_empty();
+        match ring.schema() {
+            Ok(Some(schema)) => self.by_schema(schema, format),
+            Ok(None) if needed => Err(Failure::wrong_use(
+                "the archive has no schema, so there are no columns: use --format hex or raw",
             )),
-            (Some(Format::Raw), false) => Ok(Form::Raw),
-            (_, true) => Ok(Form::Json),
-            (_, false) => Ok(Form::Hex),
+            Err(error) if needed => Err(error.into()),
+            unknown => {
+                if let Err(error) = unknown {
+                    output::note(&format!("no columns are shown, for {error}"));
+                }
+                let json = format == Some(Format::Ndjson);
+                Ok(if json { Form::HexJson } else { Form::Hex })
+            }
+        }
+    }
+
+    /// `--json` is NDJSON, and goes with nothing else.
+    fn chosen(&self, json: bool) -> Result<Option<Format>, Failure> {
+        match (self.format, json) {
+            (format, false) => Ok(format),
+            (None | Some(Format::Ndjson), true) => Ok(Some(Format::Ndjson)),
+            (Some(format), true) => {
+                let name = format!("{format:?}").to_lowercase();
+                Err(Failure::wrong_use(format!(
+                    "--json prints a line of JSON each: leave out either --json or --format {name}"
+                )))
+            }
+        }
+    }
+
+    fn without_columns(&self, form: Form) -> Result<Form, Failure> {
+        if self.fields.is_empty() {
+            return Ok(form);
+        }
+        Err(Failure::wrong_use(
+            "--fields chooses columns: leave it out, or choose another --format",
+        ))
+    }
+
+    fn by_schema(&self, schema: &Schema, format: Option<Format>) -> Result<Form, Failure> {
+        let items = items(schema, &self.fields)?;
+        let table = match format {
+            Some(Format::Ndjson) => return Ok(Form::Json(JsonWriter::new(items))),
+            Some(format) => format == Format::Table,
+            None => io::stdout().is_terminal(),
+        };
+        if table {
+            Table::new(&items).map(Form::Table)
+        } else {
+            CsvWriter::new(&items).map(Form::Csv)
         }
     }
 }
@@ -50,57 +119,45 @@ pub(crate) struct RecordWriter {
 }
 
 impl RecordWriter {
-    pub(crate) fn new(args: &FormatArgs, json: bool) -> Result<Self, Failure> {
-        Ok(Self { form: args.form(json)?, out: output::stdout(), line: Vec::new() })
+    pub(crate) fn new(args: &FormatArgs, ring: &Ring, json: bool) -> Result<Self, Failure> {
+        let (form, mut out) = (args.form(ring, json)?, output::stdout());
+        let mut line = Vec::new();
+        if let Form::Csv(csv) = &form {
+            csv.header(&mut line);
+            out.write_all(&line)?;
+        }
+        Ok(Self { out, form, line })
     }
 
     pub(crate) fn write(&mut self, id: u64, payload: &[u8]) -> io::Result<()> {
         let line = &mut self.line;
         line.clear();
-        match self.form {
+        match &mut self.form {
             Form::Raw => return self.out.write_all(payload),
             Form::Hex => {
                 write!(line, "{id} ")?;
                 push_hex(line, payload);
+                line.push(b'\n');
             }
-            Form::Json => {
+            Form::HexJson => {
                 write!(line, r#"{{"id":"{id}","payload":""#)?;
                 push_hex(line, payload);
-                line.extend_from_slice(br#""}"#);
+                line.extend_from_slice(b"\"}\n");
             }
+            Form::Csv(csv) => csv.row(line, id, payload),
+            Form::Json(json) => json.row(line, id, payload),
+            Form::Table(table) => table.row(line, id, payload),
         }
-        line.push(b'\n');
         self.out.write_all(line)
     }
 
+    /// Puts out everything that was written.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if let Form::Table(table) = &mut self.form {
+            self.line.clear();
+            table.flush(&mut self.line);
+            self.out.write_all(&self.line)?;
+        }
         self.out.flush()
-    }
-}
-
-fn push_hex(line: &mut Vec<u8>, payload: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for byte in payload {
-        line.push(DIGITS[usize::from(byte >> 4)]);
-        line.push(DIGITS[usize::from(byte & 15)]);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hex_is_two_digits_a_byte() {
-        let mut line = Vec::new();
-        push_hex(&mut line, &[0x00, 0x0f, 0xa0, 0xff]);
-        assert_eq!(line, b"000fa0ff");
-    }
-
-    #[test]
-    fn raw_and_json_exclude_each_other() {
-        let args = FormatArgs { format: Some(Format::Raw) };
-        assert!(args.form(true).is_err());
-        assert!(matches!(args.form(false), Ok(Form::Raw)));
     }
 }

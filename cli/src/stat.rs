@@ -47,7 +47,7 @@ struct Report {
     schema: Option<String>,
     oldest_time: Option<String>,
     newest_time: Option<String>,
-    /// From the oldest record to the newest, where the schema begins with a time.
+    /// From the oldest record to the newest, where the schema has a time.
     kept_seconds: Option<f64>,
 }
 
@@ -91,7 +91,7 @@ impl Report {
     fn print(&self, out: &mut Out) -> io::Result<()> {
         let kept = match self.kept_seconds {
             Some(seconds) => units::span(Duration::from_secs_f64(seconds)),
-            None => "unknown: the schema does not begin with a time".to_owned(),
+            None => "unknown: there is no time in the schema".to_owned(),
         };
         let unknown = || "unknown".to_owned();
         for (name, value) in [
@@ -130,47 +130,25 @@ const LOOKED_AT: u64 = 1024;
 
 /// The times of the oldest and of the newest record among `ids`.
 pub(crate) fn kept(ring: &Ring, ids: Range<u64>) -> Result<Option<Range<UnixNanos>>, Failure> {
-    let Some(unit_nanos) = ring.schema_text().and_then(time_unit_nanos) else {
+    let Ok(Some(schema)) = ring.schema() else {
         return Ok(None);
     };
     let first = ids.start..ids.end.min(ids.start.saturating_add(LOOKED_AT));
     let last = ids.start.max(ids.end.saturating_sub(LOOKED_AT))..ids.end;
     let mut payload = vec![0; ring.geometry().record_size];
     let mut time_of = |id| -> Result<Option<UnixNanos>, Failure> {
-        let read = ring.read_into(id, &mut payload)?;
-        let time = payload.first_chunk().filter(|_| matches!(read, Read::Record(())));
-        Ok(time.map(|&time| UnixNanos(i64::from_le_bytes(time).saturating_mul(unit_nanos))))
+        let is_record = ring.read_into(id, &mut payload)? == Read::Record(());
+        let time = schema.time_of(&payload).filter(|_| is_record);
+        Ok(time.map(UnixNanos::from))
     };
     let oldest = first.map(&mut time_of).find_map(Result::transpose).transpose()?;
     let newest = last.rev().map(&mut time_of).find_map(Result::transpose).transpose()?;
     Ok(oldest.zip(newest).map(|(oldest, newest)| oldest..newest))
 }
 
-/// Nanoseconds in a unit of the schema's first field, if that field is a time.
-fn time_unit_nanos(schema: &str) -> Option<i64> {
-    let first = schema.split(',').next()?;
-    let (_, kind) = first.split_once(':')?;
-    match kind.split('[').next()?.trim() {
-        "time_s" => Some(1_000_000_000),
-        "time_ms" => Some(1_000_000),
-        "time_us" => Some(1_000),
-        "time_ns" => Some(1),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_a_first_field_of_a_time_type_gives_the_time() {
-        assert_eq!(time_unit_nanos("t:time_ns, load:f32"), Some(1));
-        assert_eq!(time_unit_nanos("t:time_s"), Some(1_000_000_000));
-        assert_eq!(time_unit_nanos("t: time_ms [ms]"), Some(1_000_000));
-        assert_eq!(time_unit_nanos("load:f32, t:time_ns"), None);
-        assert_eq!(time_unit_nanos(""), None);
-    }
 
     #[test]
     fn a_clock_set_back_keeps_no_negative_time() {

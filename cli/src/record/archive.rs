@@ -9,10 +9,10 @@ use ringkeep::{Producer, Ring, RingOptions, SyncPolicy};
 
 use super::sample::{RECORD_BYTES, SCHEMA};
 use crate::exit::{Exit, Failure};
-use crate::units;
+use crate::{capacity, units};
 
 /// Twelve days at one sample a second.
-pub(super) const DEFAULT_DISK_BYTES: u64 = 128 << 20;
+const DEFAULT_DISK_BYTES: u64 = 128 << 20;
 const DEFAULT_DIRECTORY: &str = "telemetry";
 
 /// How much is to be kept.
@@ -29,20 +29,18 @@ pub(super) enum Keep {
 impl Keep {
     pub(super) fn of(keep: Option<Duration>, disk: Option<u64>, every: Duration) -> Self {
         match (keep, disk) {
-            (Some(keep), _) => {
-                let records = keep.as_nanos().div_ceil(every.as_nanos());
-                Self::Records(u64::try_from(records).unwrap_or(u64::MAX))
-            }
+            (Some(keep), _) => Self::Records(capacity::within_time(keep, every)),
             (None, Some(bytes)) => Self::Disk(bytes),
             (None, None) => Self::Default,
         }
     }
 
     fn capacity(self) -> Result<u64, Failure> {
+        let geometry = |capacity| RingOptions::new(RECORD_BYTES, capacity).geometry();
         match self {
             Self::Records(count) => Ok(count),
-            Self::Disk(bytes) => capacity_within(bytes),
-            Self::Default => capacity_within(DEFAULT_DISK_BYTES),
+            Self::Disk(bytes) => capacity::within_disk(bytes, geometry),
+            Self::Default => capacity::within_disk(DEFAULT_DISK_BYTES, geometry),
         }
     }
 }
@@ -78,7 +76,7 @@ pub(super) fn open(path: &Path, keep: Keep, sync: SyncPolicy) -> Result<Producer
 fn check(ring: &Ring, keep: Keep) -> Result<(), Failure> {
     let path = ring.path().display();
     let found = ring.geometry();
-    if ring.schema_text() != Some(SCHEMA) || found.record_size != RECORD_BYTES {
+    if ring.schema()? != SCHEMA.parse().ok().as_ref() {
         return Err(Failure::Told(
             Exit::Use,
             format!("{path} is an archive, but no recorder made it: name another FILE"),
@@ -97,69 +95,4 @@ fn check(ring: &Ring, keep: Keep) -> Result<(), Failure> {
         ));
     }
     Ok(())
-}
-
-/// The largest capacity whose files take at most `disk_bytes`.
-fn capacity_within(disk_bytes: u64) -> Result<u64, Failure> {
-    let fits = |capacity| {
-        let geometry = RingOptions::new(RECORD_BYTES, capacity).schema(SCHEMA).geometry();
-        geometry.is_ok_and(|geometry| geometry.bytes_on_disk() <= disk_bytes)
-    };
-    let slot_bytes = RECORD_BYTES as u64 + 4;
-    let capacity = last_that(fits, disk_bytes / slot_bytes);
-    if capacity == 0 {
-        let disk = units::bytes(disk_bytes);
-        return Err(Failure::wrong_use(format!("--disk {disk} holds no record: give more")));
-    }
-    Ok(capacity)
-}
-
-/// The largest number of `1..=most` that `fits`, if all below it do too; 0 if none does.
-fn last_that(fits: impl Fn(u64) -> bool, most: u64) -> u64 {
-    let (mut good, mut bad) = (0, most.saturating_add(1));
-    while bad - good > 1 {
-        let middle = good + (bad - good) / 2;
-        if fits(middle) {
-            good = middle;
-        } else {
-            bad = middle;
-        }
-    }
-    good
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_that_fits_is_found_at_both_ends() {
-        for limit in [0, 1, 2, 57, 99, 100] {
-            assert_eq!(last_that(|number| number <= limit, 100), limit);
-        }
-        assert_eq!(last_that(|_| true, 0), 0);
-    }
-
-    #[test]
-    fn a_disk_size_is_never_exceeded_and_well_used() {
-        for disk_bytes in [64 << 10, 1 << 20, DEFAULT_DISK_BYTES, 1 << 30] {
-            let capacity = capacity_within(disk_bytes).expect("room for a record");
-            let taken = |capacity| {
-                let geometry = RingOptions::new(RECORD_BYTES, capacity).schema(SCHEMA).geometry();
-                geometry.expect("a good geometry").bytes_on_disk()
-            };
-            assert!(taken(capacity) <= disk_bytes);
-            assert!(taken(capacity + 1) > disk_bytes);
-        }
-        assert!(capacity_within(100).is_err());
-    }
-
-    #[test]
-    fn a_time_to_keep_gives_enough_records() {
-        let (week, second) = (Duration::from_secs(604_800), Duration::from_secs(1));
-        let keep = Keep::of(Some(week), None, second);
-        assert!(matches!(keep, Keep::Records(604_800)), "{keep:?}");
-        let keep = Keep::of(Some(second), None, Duration::from_millis(300));
-        assert!(matches!(keep, Keep::Records(4)), "{keep:?}");
-    }
 }

@@ -84,9 +84,9 @@ impl Place {
         self.run(["stat", name, "--json"]).succeeded().json()
     }
 
-    /// Appends `records` to `cache.dat`.
+    /// Appends `records`, back to back, to `cache.dat`.
     pub(crate) fn append(&self, records: &[u8]) {
-        self.feed(["append", "cache.dat"], records).succeeded();
+        self.feed(["append", "cache.dat", "--format", "raw"], records).succeeded();
     }
 }
 

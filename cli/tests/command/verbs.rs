@@ -33,7 +33,9 @@ fn create_tells_the_geometry_and_takes_the_disk_at_once() {
 fn raw_records_come_back_as_they_were_appended() {
     let place = Place::with_archive(4, 100);
     place.write("input.bin", numbered(50));
-    let appended = place.run(["append", "cache.dat", "input.bin", "--sync", "8"]).succeeded();
+    let appended = place
+        .run(["append", "cache.dat", "input.bin", "--format", "raw", "--sync", "8"])
+        .succeeded();
     assert!(appended.stderr.contains("appended 50 records, ids 0..50"), "{appended:?}");
     let from_stdin = place.feed(["append", "cache.dat", "-", "--json"], b"last").succeeded();
     let told = from_stdin.json();
@@ -71,7 +73,9 @@ fn records_larger_than_a_chunk_are_appended_too() {
 #[test]
 fn raw_input_that_ends_inside_a_record_is_refused_from_there_on() {
     let place = Place::with_archive(4, 100);
-    let ended = place.feed(["append", "cache.dat"], b"aaaabbbbcc").failed(2, &["2 bytes", "of 4"]);
+    let ended = place
+        .feed(["append", "cache.dat", "--format", "raw"], b"aaaabbbbcc")
+        .failed(2, &["2 bytes", "of 4"]);
     assert!(ended.stderr.contains("appended 2 records, ids 0..2"), "{ended:?}");
     assert_eq!(place.stat("cache.dat")["next"], "2");
 }

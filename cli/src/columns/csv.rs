@@ -1,0 +1,238 @@
+//! CSV after RFC 4180, with the names of the columns in the first line. Lines end with a line feed;
+//! CRLF is read too.
+
+use csv_core::{ReadRecordResult, Reader};
+use ringkeep::Schema;
+
+use super::cell::Cells;
+use super::{ID, Item, flat};
+use crate::exit::Failure;
+use crate::input::{Decoder, Sink, too_long};
+
+/// Writes records as lines.
+#[derive(Debug)]
+pub(crate) struct CsvWriter {
+    columns: Vec<Item>,
+    cells: Cells,
+    cell: Vec<u8>,
+}
+
+impl CsvWriter {
+    pub(crate) fn new(items: &[Item]) -> Result<Self, Failure> {
+        Ok(Self { columns: flat(items)?, cells: Cells::default(), cell: Vec::new() })
+    }
+
+    pub(crate) fn header(&self, line: &mut Vec<u8>) {
+        let names: Vec<String> = self.columns.iter().map(Item::name).collect();
+        line.extend_from_slice(names.join(",").as_bytes());
+        line.push(b'\n');
+    }
+
+    pub(crate) fn row(&mut self, line: &mut Vec<u8>, id: u64, payload: &[u8]) {
+        for (at, item) in self.columns.iter().enumerate() {
+            if at > 0 {
+                line.push(b',');
+            }
+            let Some((field, index)) = item.field() else {
+                line.extend_from_slice(itoa::Buffer::new().format(id).as_bytes());
+                continue;
+            };
+            let Some(value) = field.value(payload, index) else { continue };
+            if matches!(field.kind, ringkeep::Kind::Str { .. }) {
+                self.cell.clear();
+                self.cells.write(&mut self.cell, field, value);
+                quoted(line, &self.cell);
+            } else {
+                self.cells.write(line, field, value);
+            }
+        }
+        // A line without anything would be no row.
+        if line.is_empty() {
+            line.extend_from_slice(b"\"\"");
+        }
+        line.push(b'\n');
+    }
+}
+
+/// In quotes where RFC 4180 wants them.
+fn quoted(line: &mut Vec<u8>, cell: &[u8]) {
+    if !cell.iter().any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r')) {
+        line.extend_from_slice(cell);
+        return;
+    }
+    line.push(b'"');
+    for &byte in cell {
+        if byte == b'"' {
+            line.push(b'"');
+        }
+        line.push(byte);
+    }
+    line.push(b'"');
+}
+
+/// Turns CSV into records, as its bytes arrive.
+#[derive(Debug)]
+pub(crate) struct CsvDecoder {
+    schema: Schema,
+    reader: Reader,
+    /// The cells of the row so far, and where each of them ends.
+    text: Vec<u8>,
+    ends: Vec<usize>,
+    text_length: usize,
+    cells_found: usize,
+    row_bytes_max: usize,
+    /// Lines that were read, and the line in which the row began; 0 between rows.
+    lines: u64,
+    row_line: u64,
+    /// For each column, from the header on.
+    columns: Option<Vec<Item>>,
+    cells: Cells,
+    record: Vec<u8>,
+}
+
+impl CsvDecoder {
+    pub(crate) fn new(schema: Schema, row_bytes_max: usize) -> Self {
+        let record = vec![0; schema.record_size()];
+        Self {
+            schema,
+            reader: Reader::new(),
+            text: vec![0; 1024],
+            ends: vec![0; 64],
+            text_length: 0,
+            cells_found: 0,
+            row_bytes_max,
+            lines: 0,
+            row_line: 0,
+            columns: None,
+            cells: Cells::default(),
+            record,
+        }
+    }
+
+    fn row(&mut self, sink: &mut Sink<'_>) -> Result<(), Failure> {
+        let Some(columns) = &self.columns else {
+            let names = self.header()?;
+            self.columns = Some(self.columns_of(&names)?);
+            return Ok(());
+        };
+        if self.cells_found != columns.len() {
+            let told = format!(
+                "line {} has {} columns, the header has {}",
+                self.row_line,
+                self.cells_found,
+                columns.len()
+            );
+            return sink(Err(told));
+        }
+        let mut start = 0;
+        for (at, column) in columns.iter().enumerate() {
+            let text = &self.text[start..self.ends[at]];
+            start = self.ends[at];
+            let Some((field, index)) = column.field() else { continue };
+            if let Err(wrong) = self.cells.read(&mut self.record, field, index, text) {
+                let (line, name) = (self.row_line, column.name());
+                return sink(Err(format!("line {line}, column {} ({name}): {wrong}", at + 1)));
+            }
+        }
+        sink(Ok(&self.record))
+    }
+
+    fn header(&self) -> Result<Vec<String>, Failure> {
+        let mut start = 0;
+        let mut names = Vec::new();
+        for &end in &self.ends[..self.cells_found] {
+            let name = std::str::from_utf8(&self.text[start..end]).map_err(|_| {
+                Failure::wrong_use("the header is not UTF-8: write the names of the columns")
+            })?;
+            names.push(name.trim().to_owned());
+            start = end;
+        }
+        Ok(names)
+    }
+
+    /// Each column once and none too few: every value of a record comes from somewhere.
+    fn columns_of(&self, names: &[String]) -> Result<Vec<Item>, Failure> {
+        let wanted = flat(&super::items(&self.schema, &[])?)?;
+        let wanted: Vec<String> = wanted.iter().map(Item::name).filter(|name| name != ID).collect();
+        let listed = || wanted.join(", ");
+        let mut columns = Vec::new();
+        for (at, name) in names.iter().enumerate() {
+            let place = at + 1;
+            if name != ID && !wanted.contains(name) {
+                return Err(Failure::wrong_use(format!(
+                    "line 1, column {place}: there is no field '{name}'; there are {}",
+                    listed()
+                )));
+            }
+            if names[..at].contains(name) {
+                return Err(Failure::wrong_use(format!(
+                    "line 1, column {place}: '{name}' is there twice"
+                )));
+            }
+            columns.extend(Item::named(&self.schema, name));
+        }
+        match wanted.iter().find(|name| !names.contains(name)) {
+            None => Ok(columns),
+            Some(name) => Err(Failure::wrong_use(format!(
+                "line 1: there is no column '{name}'; the first line names all of {}",
+                listed()
+            ))),
+        }
+    }
+
+    /// Line breaks between rows, which the reader would count to the next row.
+    fn skip_breaks<'a>(&mut self, input: &'a [u8]) -> &'a [u8] {
+        let breaks = input.iter().take_while(|&&byte| matches!(byte, b'\r' | b'\n')).count();
+        self.lines += line_feeds(&input[..breaks]);
+        &input[breaks..]
+    }
+}
+
+impl Decoder for CsvDecoder {
+    fn push(&mut self, mut input: &[u8], sink: &mut Sink<'_>) -> Result<(), Failure> {
+        // The reader takes an empty input for the end.
+        let is_end = input.is_empty();
+        loop {
+            if self.row_line == 0 {
+                input = self.skip_breaks(input);
+            }
+            if input.is_empty() && !is_end {
+                return Ok(());
+            }
+            if self.row_line == 0 {
+                self.row_line = self.lines + 1;
+            }
+            let (result, read, written, ended) = self.reader.read_record(
+                input,
+                &mut self.text[self.text_length..],
+                &mut self.ends[self.cells_found..],
+            );
+            self.lines += line_feeds(&input[..read]);
+            input = &input[read..];
+            self.text_length += written;
+            self.cells_found += ended;
+            match result {
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull if self.text.len() >= self.row_bytes_max => {
+                    return Err(too_long("line", self.row_line, self.row_bytes_max));
+                }
+                ReadRecordResult::OutputFull => self.text.resize(2 * self.text.len(), 0),
+                ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len(), 0),
+                ReadRecordResult::Record => {
+                    let done = self.row(sink);
+                    (self.text_length, self.cells_found, self.row_line) = (0, 0, 0);
+                    done?;
+                }
+                ReadRecordResult::End => return Ok(()),
+            }
+        }
+    }
+
+    fn end(&mut self, sink: &mut Sink<'_>) -> Result<(), Failure> {
+        self.push(&[], sink)
+    }
+}
+
+fn line_feeds(bytes: &[u8]) -> u64 {
+    bytes.iter().map(|&byte| u64::from(byte == b'\n')).sum()
+}
