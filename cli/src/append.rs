@@ -22,8 +22,7 @@ pub(crate) struct Args {
     /// Where records come from; - is standard input
     #[arg(default_value = "-")]
     input: PathBuf,
-    /// csv, ndjson: by the schema; lines: one a line; raw: back to back
-    /// [default: csv with a schema, lines without]
+    /// csv, ndjson, lines or raw [default: csv with a schema, lines without]
     #[arg(long, hide_possible_values = true)]
     format: Option<InputFormat>,
     /// Pass over rows that are wrong, count them, and exit with 1

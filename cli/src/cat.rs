@@ -1,14 +1,20 @@
 //! `ringkeep cat`: prints the records of a range of ids, oldest first.
 
 use std::io::{self, IsTerminal};
-use std::ops::Range;
+use std::ops::{self, Range};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
-use ringkeep::{Read, Ring};
+use ringkeep::{RangeCursor, Read};
 
 use crate::exit::{Exit, Failure};
+use crate::opening::{self, Bound, IoArgs};
 use crate::output::{self, Progress};
 use crate::records::{FormatArgs, RecordWriter};
+use crate::seen::Seen;
+
+/// From when, and until when.
+type TimeRange = (ops::Bound<SystemTime>, ops::Bound<SystemTime>);
 
 /// Print the records of a range of ids, oldest first
 #[derive(Debug, clap::Args)]
@@ -16,35 +22,43 @@ use crate::records::{FormatArgs, RecordWriter};
 pub(crate) struct Args {
     /// The archive
     file: PathBuf,
-    /// First id to print [default: the oldest]
-    #[arg(long, value_name = "ID")]
-    from: Option<u64>,
-    /// One past the last id to print [default: the next]
-    #[arg(long, value_name = "ID")]
-    to: Option<u64>,
+    /// Begin with this id or time, or that long ago [default: the oldest]
+    #[arg(long, value_name = "ID|TIME|AGO", value_parser = opening::bound)]
+    from: Option<Bound>,
+    /// End before this id or time, or that long ago [default: the next]
+    #[arg(long, value_name = "ID|TIME|AGO", value_parser = opening::bound)]
+    to: Option<Bound>,
     /// Print the newest N ids instead
     #[arg(long, value_name = "N", conflicts_with_all = ["from", "to"])]
     last: Option<u64>,
     #[command(flatten)]
     format: FormatArgs,
+    #[command(flatten)]
+    io: IoArgs,
 }
 
 const EXAMPLES: &str = "\
-It prints what is kept now and ends. Skipped and deleted ids are counted on stderr. Records that
-were asked for and are lapped, lost or corrupt are told on stderr; the exit code is 1 then.
+It prints what is kept now, in the order of ids, and ends. By time it prints exactly the records
+with from <= t < to, whatever the clock did. Skipped and deleted ids are counted on stderr. Records
+that were asked for and are lapped, lost or corrupt are told there too; the exit code is 1 then.
 
 Examples:
   ringkeep cat cache.dat --last 5
-  ringkeep cat cache.dat --from 1000 --to 2000 --json
-  ringkeep cat cache.dat --format raw > records.bin";
+  ringkeep cat log.dat --from 2026-01-01T00:00:00Z --to 2026-01-02 --fields t,temp
+  ringkeep cat log.dat --from 10m --json
+  ringkeep cat cache.dat --from 3 --to 7 --format raw > records.bin";
 
 pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
-    let ring = Ring::open(&args.file)?;
+    let ring = args.io.open(&args.file)?;
     let mut writer = RecordWriter::new(&args.format, &ring, json)?;
     let asked = Asked::of(args, ring.oldest()?, ring.next_id()?)?;
-    let mut seen = Seen { begun: args.from.is_some(), ..Seen::default() };
+    let mut seen = Seen::of(args.from.is_some_and(|from| from.id().is_some()));
     seen.count_lapped(asked.lapped);
-    let outcome = print(&ring, asked.ids, &mut writer, &mut seen);
+    let mut cursor = ring.range(asked.ids.clone());
+    if let Some(times) = args.times()? {
+        cursor = cursor.within(times)?;
+    }
+    let outcome = print(cursor, asked.ids, &mut writer, &mut seen);
     // What was read before an error is still printed, and what was missed is still told.
     writer.flush()?;
     let exit = seen.tell();
@@ -58,16 +72,33 @@ struct Asked {
     lapped: u64,
 }
 
+impl Args {
+    /// The times of the range, if it has any.
+    fn times(&self) -> Result<Option<TimeRange>, Failure> {
+        let from = self.from.and_then(Bound::time);
+        let to = self.to.and_then(Bound::time);
+        if let (Some(from), Some(to)) = (from, to)
+            && from > to
+        {
+            return Err(Failure::wrong_use("--from is a later time than --to: swap them"));
+        }
+        let from_bound = from.map_or(ops::Bound::Unbounded, ops::Bound::Included);
+        let to_bound = to.map_or(ops::Bound::Unbounded, ops::Bound::Excluded);
+        Ok((from.is_some() || to.is_some()).then_some((from_bound, to_bound)))
+    }
+}
+
 impl Asked {
     fn of(args: &Args, oldest: u64, next: u64) -> Result<Self, Failure> {
-        if let (Some(from), Some(to)) = (args.from, args.to)
+        let (from, to) = (args.from.and_then(Bound::id), args.to.and_then(Bound::id));
+        if let (Some(from), Some(to)) = (from, to)
             && from > to
         {
             return Err(Failure::wrong_use(format!("--from {from} is above --to {to}: swap them")));
         }
         let last = args.last.map(|count| next.saturating_sub(count).max(oldest));
-        let from = args.from.or(last).unwrap_or(oldest);
-        let to = args.to.unwrap_or(next.max(from));
+        let from = from.or(last).unwrap_or(oldest);
+        let to = to.unwrap_or(next.max(from));
         if to > next {
             output::note(&format!("ids from {next} on are not written yet"));
         }
@@ -78,7 +109,7 @@ impl Asked {
 }
 
 fn print(
-    ring: &Ring,
+    mut cursor: RangeCursor,
     ids: Range<u64>,
     writer: &mut RecordWriter,
     seen: &mut Seen,
@@ -86,7 +117,6 @@ fn print(
     let mut progress = Progress::new();
     let beside = !io::stdout().is_terminal();
     let (start, total) = (ids.start, ids.end - ids.start);
-    let mut cursor = ring.range(ids);
     while let Some((id, read)) = cursor.next()? {
         match read {
             Read::Record(payload) => {
@@ -102,70 +132,14 @@ fn print(
     Ok(())
 }
 
-/// What came instead of records.
-#[derive(Debug, Default)]
-struct Seen {
-    /// The first id is settled: `--from` gave it, or a record was printed.
-    begun: bool,
-    absent: u64,
-    /// Lapped before the first id was settled: a producer at work moved the start of the range.
-    moved: u64,
-    lapped: u64,
-    lost: u64,
-    corrupt: u64,
-    others: u64,
-}
-
-impl Seen {
-    fn count(&mut self, id: u64, read: &Read<()>) {
-        match read {
-            Read::Absent => self.absent += 1,
-            Read::Lapped { .. } => self.count_lapped(1),
-            Read::Lost => self.lost += 1,
-            Read::Corrupt { .. } => {
-                self.corrupt += 1;
-                output::note(&format!("id {id}: {read}"));
-            }
-            _ => {
-                self.others += 1;
-                output::note(&format!("id {id}: {read}"));
-            }
-        }
-    }
-
-    fn count_lapped(&mut self, count: u64) {
-        if self.begun {
-            self.lapped += count;
-        } else {
-            self.moved += count;
-        }
-    }
-
-    /// Tells the counts on stderr. A start that moved is no loss: nobody asked for those ids.
-    fn tell(&self) -> Exit {
-        for (count, what) in [
-            (self.absent, "ids hold no record (skipped or deleted)"),
-            (self.moved, "records were overwritten before the first one was read"),
-            (self.lapped, "records were overwritten before they were read"),
-            (self.lost, "records were lost in a crash"),
-            (self.corrupt, "records are corrupt; 'ringkeep verify' shows where"),
-        ] {
-            if count > 0 {
-                output::note(&format!("{count} {what}"));
-            }
-        }
-        let missing = self.lapped + self.lost + self.corrupt + self.others;
-        if missing > 0 { Exit::Data } else { Exit::Fine }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn asked(from: Option<u64>, to: Option<u64>, last: Option<u64>) -> Asked {
-        let format = FormatArgs::default();
-        let args = Args { file: PathBuf::new(), from, to, last, format };
+        let (format, io) = (FormatArgs::default(), IoArgs::default());
+        let (from, to) = (from.map(Bound::Id), to.map(Bound::Id));
+        let args = Args { file: PathBuf::new(), from, to, last, format, io };
         Asked::of(&args, 100, 200).expect("a good range")
     }
 

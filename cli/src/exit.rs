@@ -89,6 +89,10 @@ impl Failure {
         Self::Told(Exit::Use, sentence.into())
     }
 
+    pub(crate) fn data(sentence: impl Into<String>) -> Self {
+        Self::Told(Exit::Data, sentence.into())
+    }
+
     pub(crate) fn system(sentence: impl Into<String>) -> Self {
         Self::Told(Exit::System, sentence.into())
     }

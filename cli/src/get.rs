@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use ringkeep::{Read, Ring};
+use ringkeep::Read;
 
 use crate::exit::{Exit, Failure};
+use crate::opening::IoArgs;
 use crate::output;
 use crate::records::{FormatArgs, RecordWriter};
 
@@ -19,17 +20,19 @@ pub(crate) struct Args {
     ids: Vec<u64>,
     #[command(flatten)]
     format: FormatArgs,
+    #[command(flatten)]
+    io: IoArgs,
 }
 
 const EXAMPLES: &str = "\
 An id that is no record is told on stderr with the reason; the exit code is 1 then.
 
 Examples:
-  ringkeep get cache.dat 17 18
-  ringkeep get cache.dat 17 --format raw | xxd";
+  ringkeep get cache.dat 7 8
+  ringkeep get cache.dat 7 --format raw | od -c";
 
 pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
-    let ring = Ring::open(&args.file)?;
+    let ring = args.io.open(&args.file)?;
     let mut writer = RecordWriter::new(&args.format, &ring, json)?;
     let mut payload = vec![0; ring.geometry().record_size];
     let mut exit = Exit::Fine;

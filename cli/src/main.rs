@@ -4,22 +4,28 @@ mod append;
 mod capacity;
 mod cat;
 mod columns;
+mod completions;
 mod create;
 mod exit;
 mod get;
 mod input;
+mod man;
 mod numbers;
+mod opening;
 mod output;
 mod record;
 mod records;
+mod seen;
 mod stat;
+mod stop;
+mod tail;
 mod times;
 mod units;
 mod verify;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Command, CommandFactory, Parser, Subcommand};
 
 use exit::{Exit, Failure};
 
@@ -41,8 +47,11 @@ enum Verb {
     Append(append::Args),
     Get(get::Args),
     Cat(cat::Args),
+    Tail(tail::Args),
     Stat(stat::Args),
     Verify(verify::Args),
+    Completions(completions::Args),
+    Man(man::Args),
     #[command(name = record::FOLLOW, hide = true)]
     Follow(record::FollowArgs),
 }
@@ -71,8 +80,26 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Append(args) => append::run(args, cli.json),
         Verb::Get(args) => get::run(args, cli.json),
         Verb::Cat(args) => cat::run(args, cli.json),
+        Verb::Tail(args) => tail::run(args, cli.json),
         Verb::Stat(args) => stat::run(args, cli.json),
         Verb::Verify(args) => verify::run(args, cli.json),
+        Verb::Completions(args) => completions::run(args, visible()),
+        Verb::Man(args) => man::run(args, visible()),
         Verb::Follow(args) => record::follow(args),
     }
+}
+
+/// The command without its hidden verbs, for those who list all of it.
+fn visible() -> Command {
+    let all = Cli::command();
+    let verbs = all.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned();
+    let mut command = Command::new("ringkeep")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(all.get_arguments().cloned())
+        .subcommands(verbs)
+        .after_help(EXAMPLES);
+    if let Some(about) = all.get_about() {
+        command = command.about(about.clone());
+    }
+    command
 }

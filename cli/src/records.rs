@@ -25,8 +25,7 @@ pub(crate) enum Format {
 /// How records are printed.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct FormatArgs {
-    /// table, csv, ndjson: by the schema; hex: a line each; raw: payloads back to back
-    /// [default: table on a terminal, else csv; hex without a schema]
+    /// table, csv, ndjson, hex or raw [default: by schema and terminal]
     #[arg(long, hide_possible_values = true)]
     format: Option<Format>,
     /// Show these columns only, in this order: id,t,pos.0

@@ -5,10 +5,11 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ringkeep::{Read, Ring};
+use ringkeep::{Read, Ring, Schema};
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure};
+use crate::opening::IoArgs;
 use crate::output::{self, Out};
 use crate::times::UnixNanos;
 use crate::units;
@@ -19,6 +20,8 @@ use crate::units;
 pub(crate) struct Args {
     /// The archive
     file: PathBuf,
+    #[command(flatten)]
+    io: IoArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -26,7 +29,7 @@ It reads, and never writes; a recorder at work does not notice it.
 
 Examples:
   ringkeep stat cache.dat
-  ringkeep stat cache.dat --json | jq .kept_seconds";
+  ringkeep stat cache.dat --json";
 
 /// What `--json` prints. Ids are strings, because they may exceed 2^53.
 #[derive(Debug, Serialize)]
@@ -49,10 +52,12 @@ struct Report {
     newest_time: Option<String>,
     /// From the oldest record to the newest, where the schema has a time.
     kept_seconds: Option<f64>,
+    /// The most by which a record's time was behind an earlier one, or somewhat more.
+    clock_step_seconds: Option<f64>,
 }
 
 pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
-    let ring = Ring::open(&args.file)?;
+    let ring = args.io.open(&args.file)?;
     let report = report(&ring)?;
     let mut out = output::stdout();
     if json {
@@ -67,6 +72,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
 fn report(ring: &Ring) -> Result<Report, Failure> {
     let (geometry, stats) = (ring.geometry(), ring.stats()?);
     let kept = kept(ring, stats.oldest..stats.next)?;
+    let time = ring.schema().ok().flatten().and_then(Schema::time);
     Ok(Report {
         path: ring.path().to_string_lossy().into_owned(),
         record_size: geometry.record_size,
@@ -83,14 +89,25 @@ fn report(ring: &Ring) -> Result<Report, Failure> {
         schema: ring.schema_text().map(str::to_owned),
         oldest_time: kept.as_ref().map(|kept| kept.start.to_string()),
         newest_time: kept.as_ref().map(|kept| kept.end.to_string()),
+        clock_step_seconds: time.map(|_| stats.clock_step.as_secs_f64()),
         kept_seconds: kept.as_ref().map(|kept| length(kept).as_secs_f64()),
     })
 }
 
 impl Report {
     fn print(&self, out: &mut Out) -> io::Result<()> {
-        let kept = match self.kept_seconds {
-            Some(seconds) => units::span(Duration::from_secs_f64(seconds)),
+        let kept = match (self.kept_seconds, self.clock_step_seconds) {
+            (Some(seconds), _) => units::span(Duration::from_secs_f64(seconds)),
+            (None, Some(_)) => "nothing yet".to_owned(),
+            (None, None) => "unknown: there is no time in the schema".to_owned(),
+        };
+        let step = match self.clock_step_seconds {
+            Some(0.0) => "never went back".to_owned(),
+            Some(seconds) => {
+                let step =
+                    units::span(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
+                format!("went back by {step}, or less")
+            }
             None => "unknown: there is no time in the schema".to_owned(),
         };
         let unknown = || "unknown".to_owned();
@@ -111,6 +128,7 @@ impl Report {
             ("oldest_time", self.oldest_time.clone().unwrap_or_else(unknown)),
             ("newest_time", self.newest_time.clone().unwrap_or_else(unknown)),
             ("kept", kept),
+            ("clock", step),
         ] {
             writeln!(out, "{name:<14}{value}")?;
         }

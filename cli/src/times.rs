@@ -153,6 +153,14 @@ impl TimeText {
     }
 }
 
+/// The moment that lies so long after 1970.
+pub(crate) fn system_time(nanos: i128) -> Option<SystemTime> {
+    let magnitude = nanos.unsigned_abs();
+    let seconds = u64::try_from(magnitude / 1_000_000_000).ok()?;
+    let length = Duration::new(seconds, u32::try_from(magnitude % 1_000_000_000).ok()?);
+    if nanos < 0 { UNIX_EPOCH.checked_sub(length) } else { UNIX_EPOCH.checked_add(length) }
+}
+
 /// Reads RFC 3339 and what is near to it, in nanoseconds since 1970.
 pub(crate) fn parse_utc(text: &str) -> Result<i128, String> {
     let unknown =

@@ -3,10 +3,11 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use ringkeep::{Damage, Ring, VerifyEvent, VerifyReport};
+use ringkeep::{Damage, VerifyEvent, VerifyReport};
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure};
+use crate::opening::IoArgs;
 use crate::output::{self, Out, Progress};
 
 /// Read every record and tell which are damaged
@@ -15,6 +16,8 @@ use crate::output::{self, Out, Progress};
 pub(crate) struct Args {
     /// The archive; a recorder may be at work on it
     file: PathBuf,
+    #[command(flatten)]
+    io: IoArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -24,7 +27,7 @@ code is 1. lapped: overwritten by the producer before they were checked.
 
 Examples:
   ringkeep verify cache.dat
-  ringkeep verify cache.dat --json | jq .damaged";
+  ringkeep verify cache.dat --json";
 
 /// Counts of a `--json` report, after its list of damaged records.
 #[derive(Debug, Serialize)]
@@ -44,7 +47,7 @@ struct Damaged {
 }
 
 pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
-    let ring = Ring::open(&args.file)?;
+    let ring = args.io.open(&args.file)?;
     let mut printer = Printer { out: output::stdout(), json, damaged: 0 };
     let mut progress = Progress::new();
     // The walk cannot be stopped from inside; an error of ours waits for its end.

@@ -12,7 +12,6 @@ mod live;
 mod memory;
 mod rolling;
 mod sample;
-mod stop;
 mod summary;
 mod ticks;
 
@@ -24,13 +23,13 @@ use ringkeep::{Producer, Ring, Stats, SyncPolicy};
 pub(crate) use follower::{FOLLOW, FollowArgs, follow};
 
 use crate::exit::{Exit, Failure};
+use crate::stop::Stop;
 use crate::{output, stat, units};
 use archive::Keep;
 use follower::Follower;
 use host::Host;
 use live::Live;
 use rolling::RollingThread;
-use stop::Stop;
 use summary::Summary;
 use ticks::{Next, Ticks};
 
@@ -64,7 +63,7 @@ consumer missed records or samples were left out. Others can read the archive at
 Examples:
   ringkeep record
   ringkeep record --for 10s --every 10ms
-  ringkeep record /var/lib/telemetry/cache.dat --keep 7d --sync 5s";
+  ringkeep record host.dat --keep 7d --sync 5s";
 
 pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
     let stop = Stop::listen()?;

@@ -1,16 +1,15 @@
 //! Others beside a recorder at work: readers of any user, a second recorder, a terminal.
 
-use std::fs::{self, File, Permissions};
-use std::io::{Read, Write as _};
+use std::fs::{self, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::thread;
 
 use rustix::process::Signal;
-use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 
 use crate::place::{Place, RINGKEEP, Running, id, wait_for};
+use crate::terminal::{seen, terminal};
 
 /// A recorder on `rec.dat` that has written a few records already.
 fn at_work(place: &Place) -> Running {
@@ -91,23 +90,14 @@ fn another_user_reads_with_read_permission_only() {
 #[test]
 fn a_terminal_shows_one_live_line_and_the_summary_follows() {
     let place = Place::new();
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal");
-    grantpt(&terminal).expect("a pseudo-terminal");
-    unlockpt(&terminal).expect("a pseudo-terminal");
-    let peer =
-        ioctl_tiocgptpeer(&terminal, OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a peer");
+    let (terminal, peer) = terminal(80);
     let args = ["record", "rec.dat", "--every", "10ms", "--for", "1200ms", "--disk", "1M"];
     let mut command = place.command(args);
     command.stdout(Stdio::piped()).stderr(Stdio::from(peer));
     let child = command.spawn().expect("it runs");
     // The command holds the terminal's other side open; the reader ends when both are gone.
     drop(command);
-    let reader = thread::spawn(move || {
-        let mut shown = Vec::new();
-        // The end of a pseudo-terminal is an I/O error.
-        let _ = File::from(terminal).read_to_end(&mut shown);
-        String::from_utf8_lossy(&shown).into_owned()
-    });
+    let reader = seen(terminal);
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("recorded   120 records"));

@@ -1,7 +1,13 @@
 //! The `ringkeep` command as its users meet it: the real binary, in directories of its own.
 
 mod beside;
+mod columns;
 mod failures;
+mod help;
+mod nab;
 mod place;
 mod recorder;
+mod rows;
+mod tail;
+mod terminal;
 mod verbs;

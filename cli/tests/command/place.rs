@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -164,6 +164,16 @@ impl Running {
 
     pub(crate) fn id(&self) -> u32 {
         self.child.as_ref().expect("it runs").id()
+    }
+
+    /// Its standard input, if that is a pipe.
+    pub(crate) fn input(&mut self) -> ChildStdin {
+        self.child.as_mut().and_then(|child| child.stdin.take()).expect("a pipe")
+    }
+
+    /// Its standard output.
+    pub(crate) fn output(&mut self) -> ChildStdout {
+        self.child.as_mut().and_then(|child| child.stdout.take()).expect("a pipe")
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

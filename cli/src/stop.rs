@@ -1,4 +1,4 @@
-//! The signals that end a recorder, and waiting for a time or for one of them.
+//! The signals that end a recorder or a follower, and waiting for a time or for one of them.
 
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -11,13 +11,13 @@ use signal_hook::iterator::Signals;
 use crate::exit::Failure;
 
 #[derive(Debug)]
-pub(super) struct Stop {
+pub(crate) struct Stop {
     signals: Receiver<i32>,
 }
 
 impl Stop {
     /// From here on SIGINT, SIGTERM and SIGHUP are asked for instead of killing the process.
-    pub(super) fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen() -> Result<Self, Failure> {
         let refused = |error| Failure::system(format!("cannot listen to signals: {error}"));
         let mut signals = Signals::new(wanted()).map_err(refused)?;
         let (sender, receiver) = channel();
@@ -27,7 +27,7 @@ impl Stop {
     }
 
     /// Waits until `due`, or gives the name of the signal that came before.
-    pub(super) fn wait_until(&self, due: Instant) -> Option<&'static str> {
+    pub(crate) fn wait_until(&self, due: Instant) -> Option<&'static str> {
         let timeout = due.saturating_duration_since(Instant::now());
         self.signals.recv_timeout(timeout).ok().map(name)
     }

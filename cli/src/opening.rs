@@ -1,0 +1,105 @@
+//! How verbs that only read open an archive, and how they are told where to begin and to end.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use clap::ValueEnum;
+use ringkeep::{Io, ReadOptions, Ring};
+
+use crate::exit::Failure;
+use crate::{times, units};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum How {
+    #[default]
+    File,
+    Mmap,
+}
+
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct IoArgs {
+    /// file: disk faults are errors; mmap: is woken at once [default: file]
+    #[arg(
+        long,
+        value_name = "HOW",
+        hide_possible_values = true,
+        hide_default_value = true,
+        default_value = "file"
+    )]
+    io: How,
+}
+
+impl IoArgs {
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.io == How::Mmap
+    }
+
+    pub(crate) fn open(&self, path: &Path) -> Result<Ring, Failure> {
+        let io = if self.is_mapped() { Io::Mapped } else { Io::File };
+        Ok(ReadOptions::new().io(io).open(path)?)
+    }
+}
+
+/// An end of a range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bound {
+    Id(u64),
+    Time(SystemTime),
+}
+
+impl Bound {
+    pub(crate) fn id(self) -> Option<u64> {
+        match self {
+            Self::Id(id) => Some(id),
+            Self::Time(_) => None,
+        }
+    }
+
+    pub(crate) fn time(self) -> Option<SystemTime> {
+        match self {
+            Self::Id(_) => None,
+            Self::Time(time) => Some(time),
+        }
+    }
+}
+
+/// Reads an id, a time, or how long ago: `1000`, `2026-02-03T04:05:06Z`, `10m`.
+pub(crate) fn bound(text: &str) -> Result<Bound, String> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let id = text.parse().map_err(|_| "write an id, a time, or how long ago, like 10m")?;
+        return Ok(Bound::Id(id));
+    }
+    let before = |ago: Duration| SystemTime::now().checked_sub(ago);
+    if let Some(time) = units::duration(text).ok().and_then(before) {
+        return Ok(Bound::Time(time));
+    }
+    let nanos = times::parse_utc(text)
+        .map_err(|_| "write an id, a time like 2026-02-03T04:05:06Z, or how long ago, like 10m")?;
+    times::system_time(nanos).map(Bound::Time).ok_or_else(|| "that time is out of range".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    #[test]
+    fn an_end_is_an_id_a_time_or_how_long_ago() {
+        assert_eq!(bound("1000"), Ok(Bound::Id(1000)));
+        assert_eq!(
+            bound("1970-01-01T00:00:02Z"),
+            Ok(Bound::Time(UNIX_EPOCH + Duration::from_secs(2)))
+        );
+        assert_eq!(
+            bound("1969-12-31 23:59:59"),
+            Ok(Bound::Time(UNIX_EPOCH - Duration::from_secs(1)))
+        );
+        let Ok(Bound::Time(time)) = bound("10m") else { panic!("a time") };
+        let ago = SystemTime::now().duration_since(time).expect("it is past");
+        assert!((600..660).contains(&ago.as_secs()), "{ago:?}");
+        for wrong in ["", "-5", "10", "10x", "yesterday", "2026-13-01", "99999999999999999999"] {
+            assert!(wrong == "10" || bound(wrong).is_err(), "{wrong}");
+        }
+    }
+}

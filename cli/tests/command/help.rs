@@ -1,0 +1,106 @@
+//! The help says what works: every example in it runs.
+
+use std::fs;
+use std::process::Command;
+
+use crate::place::{Place, RINGKEEP};
+
+const VERBS: [&str; 10] =
+    ["record", "create", "append", "get", "cat", "tail", "stat", "verify", "completions", "man"];
+
+/// A place with what the examples speak of.
+fn prepared(verb: &str) -> Place {
+    let place = Place::new();
+    place.write("readings.csv", "t,temp\n2026-01-01T00:00:00Z,21.5\n2026-01-01T12:00:00Z,22\n");
+    if verb != "create" {
+        let schema = "t:time_ms, temp:f32[C]";
+        place.run(["create", "log.dat", "--schema", schema, "--capacity", "1000"]).succeeded();
+        place.run(["append", "log.dat", "readings.csv"]).succeeded();
+        place.run(["create", "cache.dat", "--record-size", "8", "--capacity", "100"]).succeeded();
+        place.feed(["append", "cache.dat"], b"a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n").succeeded();
+    }
+    if verb.is_empty() {
+        place.run(["record", "--for", "50ms", "--every", "10ms"]).succeeded();
+    }
+    place
+}
+
+fn examples(help: &str) -> Vec<String> {
+    let (_, examples) = help.split_once("Examples:\n").expect("examples");
+    let without_remark =
+        |line: &str| line.trim().split("   ").next().unwrap_or_default().to_owned();
+    examples.lines().map(without_remark).collect()
+}
+
+#[test]
+fn every_example_of_the_help_runs() {
+    let bin = std::path::Path::new(RINGKEEP).parent().expect("a directory");
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+    for verb in VERBS.into_iter().chain([""]) {
+        let place = prepared(verb);
+        let args = if verb.is_empty() { vec!["--help"] } else { vec![verb, "--help"] };
+        let help = place.run(args).succeeded();
+        let examples = examples(help.text());
+        assert!(!examples.is_empty(), "{verb}");
+        for mut example in examples {
+            assert!(example.contains("ringkeep "), "{verb}: {example}");
+            // A recorder runs until a signal: here for a moment.
+            if example.contains("ringkeep record") && !example.contains("--for") {
+                example += " --for 50ms";
+            }
+            let example = example.replace("--for 10s", "--for 50ms");
+            let mut command = Command::new("sh");
+            command.arg("-c").arg(&example).env("PATH", &path).current_dir(place.path("."));
+            let output = command.output().expect("a shell");
+            assert!(output.status.success(), "{verb}: {example}: {output:?}");
+        }
+    }
+}
+
+#[test]
+fn help_fits_a_screen() {
+    let place = Place::new();
+    for verb in VERBS {
+        for flag in ["-h", "--help"] {
+            let help = place.run([verb, flag]).succeeded();
+            let lines: Vec<&str> = help.text().lines().collect();
+            assert!(lines.len() <= 30, "{verb}: {} lines", lines.len());
+            let long = lines.iter().find(|line| line.len() > 100);
+            assert_eq!(long, None, "{verb}");
+        }
+    }
+    let all = place.run(["--help"]).succeeded();
+    assert!(!all.text().contains("follow-"), "the follower is nobody's verb: {all:?}");
+    assert!(place.run(["--version"]).succeeded().text().starts_with("ringkeep "));
+}
+
+#[test]
+fn shells_are_told_of_every_verb_and_of_no_hidden_one() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = place.run(["completions", shell]).succeeded();
+        for verb in VERBS {
+            assert!(script.text().contains(verb), "{shell}: {verb}");
+        }
+        assert!(!script.text().contains("follow-recorder"), "{shell}");
+    }
+    let script = place.run(["completions", "bash"]).succeeded().stdout;
+    place.write("script", script);
+    let checked = Command::new("bash").arg("-n").arg(place.path("script")).status();
+    assert!(checked.map_or(true, |status| status.success()), "bash reads it");
+    place.run(["completions", "ksh"]).failed(2, &["ksh"]);
+}
+
+#[test]
+fn the_manual_has_a_page_for_every_verb() {
+    let place = Place::new();
+    let names = place.run(["man", "."]).succeeded();
+    assert_eq!(names.text().lines().count(), VERBS.len() + 1);
+    for verb in VERBS {
+        let page = fs::read_to_string(place.path(&format!("ringkeep-{verb}.1"))).expect("a page");
+        assert!(page.contains("Examples:") && page.contains(".TH"), "{verb}");
+    }
+    let pages = fs::read_dir(place.path(".")).expect("a directory").count();
+    assert_eq!(pages, VERBS.len() + 1, "a page for each name");
+    place.run(["man", "gone"]).failed(3, &["gone", "cannot write"]);
+}
