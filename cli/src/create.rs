@@ -14,7 +14,7 @@ use crate::{capacity, output, units};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 #[command(
-    override_usage = "ringkeep create FILE (--schema | --record-size) (--capacity | --keep | --disk)"
+    override_usage = USAGE
 )]
 #[command(group = clap::ArgGroup::new("kept").required(true).args(["capacity", "keep", "disk"]))]
 #[command(group = clap::ArgGroup::new("record").required(true).multiple(true)
@@ -44,6 +44,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SIZE", value_parser = units::size)]
     shard_bytes: Option<u64>,
 }
+
+const USAGE: &str =
+    "ringkeep create FILE (--schema | --record-size) (--capacity | --keep | --disk)";
 
 const EXAMPLES: &str = "\
 A schema is a list of NAME:TYPE, where a unit [C] and a count *3 may follow. Types: i8 to i64, u8 to

@@ -54,7 +54,8 @@ impl Exit {
             | Error::RangeTooLong { .. }
             | Error::InsideView => Self::Use,
             // Io, CutShort, NoSpace, ReadOnlyFileSystem, NetworkFileSystem, Locked, Poisoned,
-            // Contended, and what a later library adds: none of them is the data's or the caller's fault.
+            // Contended, and what a later library adds: none of them is the data's or the caller's
+            // fault.
             _ => Self::System,
         }
     }

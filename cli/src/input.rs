@@ -9,8 +9,8 @@ use crate::exit::Failure;
 /// Takes a record, or the sentence that tells what is wrong with a row.
 pub(crate) type Sink<'a> = dyn FnMut(Result<&[u8], String>) -> Result<(), Failure> + 'a;
 
-/// Turns bytes into records. What it cannot go on from is a failure; a row that is wrong goes to the
-/// sink, which decides.
+/// Turns bytes into records. What it cannot go on from is a failure; a row that is wrong goes to
+/// the sink, which decides.
 pub(crate) trait Decoder {
     /// Takes the next bytes, at least one.
     fn push(&mut self, input: &[u8], sink: &mut Sink<'_>) -> Result<(), Failure>;

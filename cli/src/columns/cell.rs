@@ -3,12 +3,14 @@
 //! | kind | text | in JSON |
 //! |---|---|---|
 //! | whole numbers | decimal | a number |
-//! | floats | the shortest that reads back the same; NaN is empty; `inf`, `-inf` | a number; null; a string |
+//! | floats | the shortest that reads back the same; NaN is empty | a number, or null |
+//! | infinite floats | `inf`, `-inf` | a string |
 //! | `bool` | `true`, `false` (`1`, `0` are read too) | true, false |
 //! | `strN` | as it is, without the zeros at its end | a string |
 //! | `bytesN` | hexadecimal | a string |
 //! | enums | the label, or the number where there is none | a string, or a number |
-//! | bits | labels joined by `\|`, then the rest as a number; `0` for none | a list of strings and a number |
+//! | bits | labels and the rest as a number, joined by bars; `0` | a list of both |
+//! | bits without labels | decimal | a number |
 //! | times | RFC 3339 in UTC | a string |
 
 use std::borrow::Cow;

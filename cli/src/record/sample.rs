@@ -148,6 +148,8 @@ impl Sample {
 
 #[cfg(test)]
 mod tests {
+    use ringkeep::{Schema, Value};
+
     use super::*;
 
     /// A sample whose every byte differs from its neighbours.
@@ -156,45 +158,31 @@ mod tests {
         (Sample::decode(&record).expect("the right length"), record)
     }
 
-    fn fields() -> impl Iterator<Item = (&'static str, &'static str)> {
-        SCHEMA.split(", ").map(|field| field.split_once(':').expect("a name and a type"))
-    }
-
-    fn width(kind: &str) -> usize {
-        match kind.split('[').next().expect("a type") {
-            "u8" | "i8" | "bool" => 1,
-            "u16" | "i16" => 2,
-            "u32" | "i32" | "f32" => 4,
-            "u64" | "i64" | "f64" | "time_s" | "time_ms" | "time_us" | "time_ns" => 8,
-            other => panic!("{other} is no type of a schema"),
-        }
+    fn schema() -> Schema {
+        SCHEMA.parse().expect("a schema")
     }
 
     #[test]
-    fn the_schema_adds_up_to_a_record_and_fits_an_archive() {
-        let total: usize = fields().map(|(_, kind)| width(kind)).sum();
-        assert_eq!(total, 124);
-        assert!(SCHEMA.starts_with("t:time_ns, "), "{SCHEMA}");
-        assert!(SCHEMA.len() <= 2048, "{}", SCHEMA.len());
+    fn the_schema_fills_a_record_and_its_time_is_t() {
+        assert_eq!(schema().record_size(), RECORD_BYTES);
+        assert_eq!(schema().time().map(|field| &*field.name), Some("t"));
+        assert_eq!(schema().to_string(), SCHEMA, "as people write it");
     }
 
     #[test]
-    fn bytes_follow_the_order_of_the_schema() {
+    fn columns_are_the_fields_of_the_same_name() {
         let (sample, record) = counted();
         assert_eq!(sample.encode(), record);
-        let mut at = 0;
-        for (name, kind) in fields() {
-            let bytes = &record[at..at + width(kind)];
-            match name {
-                "t" => assert_eq!(sample.t.to_le_bytes(), bytes),
-                "swap_used" => assert_eq!(sample.swap_used.to_le_bytes(), bytes),
-                "cpu_user" => assert_eq!(sample.cpu_user.to_le_bytes(), bytes),
-                "tasks" => assert_eq!(sample.tasks.to_le_bytes(), bytes),
-                "pressure_io_full" => assert_eq!(sample.pressure_io_full.to_le_bytes(), bytes),
-                _ => {}
-            }
-            at += width(kind);
-        }
+        let schema = schema();
+        let value = |name: &str| {
+            let field = schema.field(name).expect("a field");
+            field.value(&record, 0).expect("a value")
+        };
+        assert_eq!(value("t"), Value::Signed(sample.t.cast_signed()));
+        assert_eq!(value("swap_used"), Value::Unsigned(sample.swap_used));
+        assert_eq!(value("cpu_user"), Value::Single(sample.cpu_user));
+        assert_eq!(value("tasks"), Value::Unsigned(sample.tasks.into()));
+        assert_eq!(value("pressure_io_full"), Value::Single(sample.pressure_io_full));
     }
 
     #[test]
@@ -207,11 +195,11 @@ mod tests {
     #[test]
     fn the_document_shows_each_field_at_its_offset() {
         let document = include_str!("../../RECORDER.md");
-        let mut at = 0;
-        for (name, kind) in fields() {
-            let row = format!("| {at} | {} | `{name}` | `{kind}` |", width(kind));
+        for field in schema().fields() {
+            let text = field.to_string();
+            let (name, kind) = text.split_once(':').expect("a name and a type");
+            let row = format!("| {} | {} | `{name}` | `{kind}` |", field.offset, field.size());
             assert!(document.contains(&row), "RECORDER.md lacks the row {row}");
-            at += width(kind);
         }
         assert!(document.contains(SCHEMA), "RECORDER.md lacks the schema {SCHEMA}");
     }

@@ -58,6 +58,23 @@ fn every_example_of_the_help_runs() {
 }
 
 #[test]
+fn the_commands_of_the_readme_run() {
+    let readme = include_str!("../../../README.md");
+    let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let mine: Vec<&str> = blocks.filter(|block| block.starts_with("ringkeep ")).collect();
+    assert_eq!(mine.len(), 1);
+    let bin = std::path::Path::new(RINGKEEP).parent().expect("a directory");
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+    let place = Place::new();
+    let mut command = Command::new("sh");
+    command.arg("-ec").arg(mine[0]).env("PATH", &path).current_dir(place.path("."));
+    let output = command.output().expect("a shell");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    assert!(told.ends_with("id,t,temp,state\n0,2026-01-01T00:00:00.000Z,21.5,run\n"), "{told}");
+}
+
+#[test]
 fn help_fits_a_screen() {
     let place = Place::new();
     for verb in VERBS {
