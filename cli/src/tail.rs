@@ -55,7 +55,7 @@ Examples:
 
 /// Pauses of an idle follower that nobody wakes: longer and longer.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
-const PAUSE_MAX: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_millis(60);
 /// How long a follower that is woken can take to see a signal, or a pipe that was closed.
 const NAP: Duration = Duration::from_millis(250);
 

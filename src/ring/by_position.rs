@@ -34,9 +34,9 @@ use crate::{
 
 /// Bytes that are read ahead at once, if a slot is not larger.
 const AHEAD_BYTES: usize = 64 << 10;
-/// Pauses between two looks of a reader that waits: longer and longer, 20 looks a second at last.
+/// Pauses between two looks of a reader that waits: longer and longer, 17 looks a second at last.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
-const PAUSE_MAX: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_millis(60);
 
 /// How an archive's bytes are read.
 ///
@@ -59,7 +59,7 @@ pub enum Io {
     Mapped,
     /// By position, without a mapping: the same faults are errors. A single read takes three system
     /// calls. A walk takes three for 64 KiB; an update of what it has read already shows in the
-    /// next walk. A reader that waits looks again and again, 20 times a second at last.
+    /// next walk. A reader that waits looks again and again, 17 times a second at last.
     File,
 }
 

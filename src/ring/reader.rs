@@ -406,7 +406,8 @@ impl Ring {
         refuse_inside_view(&self.archive)?;
         let archive = &self.archive;
         let end = archive.disk.now().saturating_add(timeout);
-        for looks in 0.. {
+        let mut looks = 0_u32;
+        loop {
             // Before the look at `durable`: what moves it afterwards changes the word.
             let word = archive.cursors().wait_word();
             if id < self.durable()? {
@@ -418,8 +419,8 @@ impl Ring {
                 return Ok(false);
             }
             archive.cursors().wait(word, left.min(archive.pause_after(looks, SLEEP_MAX)));
+            looks = looks.saturating_add(1);
         }
-        Ok(false)
     }
 
     /// Shape of the ring.

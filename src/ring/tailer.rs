@@ -144,6 +144,8 @@ pub struct Tailer {
     /// When it looked for a replacement last.
     looked: Duration,
     ahead: Ahead,
+    /// How often it looked since the last news.
+    looks: u32,
     payload: Vec<u8>,
 }
 
@@ -160,6 +162,7 @@ impl Tailer {
             replaced: false,
             looked: Duration::ZERO,
             ahead: Ahead::default(),
+            looks: 0,
             payload,
         };
         // "From now on" means from this call; if it fails, the first look tries again and tells.
@@ -248,22 +251,23 @@ impl Tailer {
     pub fn next_timeout(&mut self, timeout: Duration) -> Result<Option<Tailed<'_>>> {
         refuse_inside_view(&self.archive)?;
         let end = self.archive.disk.now().saturating_add(timeout);
-        for looks in 0.. {
+        loop {
             // Before the look: what is published afterwards changes the word, now or with the next
             // wake, so that the wait below ends.
             let word = self.archive.cursors().wait_word();
             // An error is news too.
             if self.has_news().unwrap_or(true) {
+                self.looks = 0;
                 return self.try_next();
             }
             let left = end.saturating_sub(self.archive.disk.now());
             if left.is_zero() {
                 return Ok(None);
             }
-            let pause = self.archive.pause_after(looks, SLEEP_MAX);
+            let pause = self.archive.pause_after(self.looks, SLEEP_MAX);
+            self.looks = self.looks.saturating_add(1);
             self.archive.cursors().wait(word, left.min(pause));
         }
-        Ok(None)
     }
 
     /// The id that it reads next.

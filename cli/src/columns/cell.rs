@@ -119,7 +119,7 @@ impl Cells {
                 bytes = hex(text).ok_or_else(|| no(text, field))?;
                 Value::Bytes(&bytes)
             }
-            _ => self.scalar(field, text.trim())?,
+            _ => self.scalar(field, text.trim_ascii())?,
         };
         let put = field.put(record, index, value);
         drop(bytes);

@@ -70,7 +70,8 @@ impl Table {
     /// Lays out what was held back to learn the widths.
     pub(crate) fn flush(&mut self, out: &mut Vec<u8>) {
         let waiting = std::mem::take(&mut self.waiting);
-        if !self.begun {
+        // Without a row nobody knows the widths yet: a follower may wait for the first one.
+        if !self.begun && !waiting.is_empty() {
             self.begin(out, &waiting);
         }
         for row in &waiting {

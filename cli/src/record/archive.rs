@@ -76,7 +76,7 @@ pub(super) fn open(path: &Path, keep: Keep, sync: SyncPolicy) -> Result<Producer
 fn check(ring: &Ring, keep: Keep) -> Result<(), Failure> {
     let path = ring.path().display();
     let found = ring.geometry();
-    if ring.schema()? != SCHEMA.parse().ok().as_ref() {
+    if ring.schema().ok().flatten() != SCHEMA.parse().ok().as_ref() {
         return Err(Failure::Told(
             Exit::Use,
             format!("{path} is an archive, but no recorder made it: name another FILE"),
