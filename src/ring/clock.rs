@@ -93,10 +93,11 @@ impl Clock {
 
     #[inline]
     fn grow_to(&mut self, step: u64) -> Option<u64> {
-        (step > self.step).then(|| {
-            self.step = step;
-            step
-        })
+        if step <= self.step {
+            return None;
+        }
+        self.step = step;
+        Some(step)
     }
 }
 

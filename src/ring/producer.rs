@@ -166,8 +166,8 @@ impl Producer {
     ///   appended.
     /// * [`Error::Poisoned`]: an earlier sync failed; nothing was appended.
     /// * [`Error::Io`]: the sync that the policy asked for failed, and the record may have been
-    ///   appended; or the page that reserves ids, or remembers how far the clock was set back, could
-    ///   not be synced, and it was not. Either way the producer appends no more.
+    ///   appended; or the page that reserves ids, or remembers how far the clock was set back,
+    ///   could not be synced, and it was not. Either way the producer appends no more.
     ///
     /// # Examples
     ///

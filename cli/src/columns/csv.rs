@@ -1,6 +1,8 @@
 //! CSV after RFC 4180, with the names of the columns in the first line. Lines end with a line feed;
 //! CRLF is read too.
 
+use std::collections::BTreeMap;
+
 use csv_core::{ReadRecordResult, Reader};
 use ringkeep::Schema;
 
@@ -153,29 +155,30 @@ impl CsvDecoder {
     /// Each column once and none too few: every value of a record comes from somewhere.
     fn columns_of(&self, names: &[String]) -> Result<Vec<Item>, Failure> {
         let wanted = flat(&super::items(&self.schema, &[])?)?;
-        let wanted: Vec<String> = wanted.iter().map(Item::name).filter(|name| name != ID).collect();
-        let listed = || wanted.join(", ");
+        let listed: Vec<String> = wanted.iter().map(Item::name).filter(|name| name != ID).collect();
+        let listed = listed.join(", ");
+        let mut missing: BTreeMap<String, Item> =
+            wanted.iter().map(|item| (item.name(), item.clone())).collect();
         let mut columns = Vec::new();
         for (at, name) in names.iter().enumerate() {
-            let place = at + 1;
-            if name != ID && !wanted.contains(name) {
-                return Err(Failure::wrong_use(format!(
-                    "line 1, column {place}: there is no field '{name}'; there are {}",
-                    listed()
-                )));
-            }
-            if names[..at].contains(name) {
-                return Err(Failure::wrong_use(format!(
-                    "line 1, column {place}: '{name}' is there twice"
-                )));
-            }
-            columns.extend(Item::named(&self.schema, name));
+            let wrong = |what: &str| {
+                let place = at + 1;
+                Failure::wrong_use(format!("line 1, column {place}: {what}"))
+            };
+            columns.push(missing.remove(name).ok_or_else(|| {
+                if names[..at].contains(name) {
+                    wrong(&format!("'{name}' is there twice"))
+                } else {
+                    wrong(&format!("there is no field '{name}'; there are {listed}"))
+                }
+            })?);
         }
-        match wanted.iter().find(|name| !names.contains(name)) {
+        // Ids are passed over, whether they are there or not.
+        missing.remove(ID);
+        match missing.pop_first() {
             None => Ok(columns),
-            Some(name) => Err(Failure::wrong_use(format!(
-                "line 1: there is no column '{name}'; the first line names all of {}",
-                listed()
+            Some((name, _)) => Err(Failure::wrong_use(format!(
+                "line 1: there is no column '{name}'; the first line names all of {listed}"
             ))),
         }
     }
@@ -213,7 +216,9 @@ impl Decoder for CsvDecoder {
             self.cells_found += ended;
             match result {
                 ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull if self.text.len() >= self.row_bytes_max => {
+                ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull
+                    if self.text.len().max(self.ends.len()) >= self.row_bytes_max =>
+                {
                     return Err(too_long("line", self.row_line, self.row_bytes_max));
                 }
                 ReadRecordResult::OutputFull => self.text.resize(2 * self.text.len(), 0),

@@ -164,6 +164,8 @@ fn a_row_without_an_end_takes_bounded_memory() {
     let place = logbook();
     let quoted = format!("{HEADER}1,2,3,\"{}", "x".repeat(3 << 20));
     append(&place, &[], &quoted).failed(2, &["line 2 is longer than"]);
+    let commas = format!("{HEADER}{}", ",".repeat(5 << 20));
+    append(&place, &[], &commas).failed(2, &["line 2 is longer than"]);
     let object = format!("{{\"t\":\"{}", "x".repeat(3 << 20));
     append(&place, &["--format", "ndjson"], &object).failed(2, &["line 1 is longer than"]);
     append(&place, &["--format", "lines"], &object).failed(2, &["line 1 is longer than"]);
