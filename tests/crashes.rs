@@ -15,6 +15,8 @@ mod oracle;
 mod rewrites;
 #[path = "crashes/trial.rs"]
 mod trial;
+#[path = "crashes/walks.rs"]
+mod walks;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -192,4 +194,13 @@ fn a_search_by_time_misses_nothing_after_a_crash() {
     }
     println!("{seen:?}");
     assert!(seen.kills > 500 && seen.cuts > 500 && seen.steps > 500, "{seen:?}");
+}
+
+#[test]
+fn a_walk_without_a_mapping_finds_what_a_mapped_one_finds_wherever_its_producer_died() {
+    let walks: Vec<_> = (1..400).filter_map(walks::walks_after_a_death).collect();
+    assert!(walks.len() > 50, "only {} steps", walks.len());
+    for (step, [mapped, by_position]) in walks.iter().enumerate() {
+        assert_eq!(mapped, by_position, "step {}", step + 1);
+    }
 }

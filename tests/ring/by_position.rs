@@ -168,3 +168,20 @@ fn an_archive_that_is_replaced_is_told() {
     drop(options.create(home.path()).unwrap());
     assert_eq!(tailer.next_timeout(PATIENCE).unwrap(), Some(Tailed::Replaced));
 }
+
+#[test]
+fn a_reader_that_waits_looks_less_and_less_often() {
+    let home = Home::new();
+    drop(RingOptions::new(8, 500).create(home.path()).unwrap());
+    let mut tailer = by_position(&home).tailer(Start::Newest);
+    let naps = || {
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("voluntary_ctxt")).unwrap();
+        line.split_whitespace().last().unwrap().parse::<u32>().unwrap()
+    };
+    let before = naps();
+    assert_eq!(tailer.next_timeout(Duration::from_millis(900)).unwrap(), None);
+    // 1, 2, 4, .. 32 milliseconds, then 60 each.
+    let naps = naps() - before;
+    assert!((5..=30).contains(&naps), "{naps} naps");
+}
