@@ -1,10 +1,11 @@
 //! `ringkeep tail`: prints the newest records, and follows what comes.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use ringkeep::{Ring, Start, Tailed, Tailer};
+use ringkeep::{AfterLap, Ring, Start, Tailed, Tailer};
 
 use crate::exit::{Exit, Failure};
 use crate::opening::{self, Bound, IoArgs};
@@ -64,16 +65,21 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
     let mut writer = RecordWriter::new(&args.format, &ring, json)?;
     let stop = args.follow.then(Stop::listen).transpose()?;
     let end = ring.next_id()?;
-    let tailer = ring.tailer(args.start(&ring, end)?);
+    let (start, lapped) = args.start(&ring, end)?;
+    let mut tailer = ring.tailer(start);
+    if !args.follow {
+        // It ends soon: a head start would give up ids that can still be read.
+        tailer = tailer.after_lap(AfterLap::Oldest { margin: 0 });
+    }
     // A time that the archive cannot be searched by is told now, and not as an empty result.
     if let Some(Bound::Time(time)) = args.from {
         ring.range(end..end).within(time..)?;
     }
     let mut following = Following { args, tailer, seen: Seen::of(true) };
-    let outcome = match stop {
+    let outcome = following.missed(&lapped).and_then(|()| match stop {
         None => following.print(&mut writer, end, Duration::ZERO).map(drop),
         Some(stop) => following.follow(&mut writer, &stop),
-    };
+    });
     // What was read before an error is still printed, and what was missed is still told.
     writer.flush()?;
     let exit = following.seen.tell();
@@ -81,11 +87,14 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
 }
 
 impl Args {
-    fn start(&self, ring: &Ring, next: u64) -> Result<Start, Failure> {
+    /// Where to begin, and the ids that were asked for and are lapped already. A tailer that began
+    /// there would take its head start, and give up ids on top that can still be read.
+    fn start(&self, ring: &Ring, next: u64) -> Result<(Start, Range<u64>), Failure> {
+        let oldest = ring.oldest()?;
         Ok(match self.from {
-            Some(Bound::Id(id)) => Start::Id(id),
-            Some(Bound::Time(time)) => Start::Time(time),
-            None => Start::Id(next.saturating_sub(self.last).max(ring.oldest()?)),
+            Some(Bound::Id(id)) => (Start::Id(id.max(oldest)), id..oldest),
+            Some(Bound::Time(time)) => (Start::Time(time), 0..0),
+            None => (Start::Id(next.saturating_sub(self.last).max(oldest)), 0..0),
         })
     }
 }
@@ -140,18 +149,25 @@ impl Following<'_> {
                 None => return Ok(count > 0),
                 Some(Tailed::Record { id, payload }) => writer.write(id, payload)?,
                 Some(Tailed::Hole { id, read }) => self.seen.count(id, &read),
-                Some(Tailed::Missed { ids }) => {
-                    self.seen.count_missed(&ids);
-                    if self.args.on_lapped == OnLapped::Fail {
-                        let sentence = "too slow for the producer, and --on-lapped fail ends it";
-                        return Err(Failure::data(sentence));
-                    }
-                }
+                Some(Tailed::Missed { ids }) => self.missed(&ids)?,
                 Some(_) => {
                     return Err(Failure::data("another archive has taken its place: open it anew"));
                 }
             }
         }
         Ok(true)
+    }
+
+    fn missed(&mut self, ids: &Range<u64>) -> Result<(), Failure> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        self.seen.count_missed(ids);
+        match self.args.on_lapped {
+            OnLapped::Skip => Ok(()),
+            OnLapped::Fail => {
+                Err(Failure::data("too slow for the producer, and --on-lapped fail ends it"))
+            }
+        }
     }
 }

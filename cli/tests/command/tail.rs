@@ -47,6 +47,22 @@ fn expect(lines: &Receiver<String>, expected: &str) {
 }
 
 #[test]
+fn what_is_kept_behind_lapped_ids_is_all_printed() {
+    let place = Place::new();
+    append(&mut archive(&place, 100), 0..250);
+    let told = "missed 10 records, ids 140..150: overwritten before they were read";
+    let ended = place.run(["tail", "log.dat", "--fields", "n", "--from", "140"]);
+    let ended = ended.failed(1, &[told]);
+    let printed: Vec<&str> = ended.text().lines().skip(1).collect();
+    assert_eq!(printed, (150..250).map(|number| number.to_string()).collect::<Vec<_>>());
+    let (running, lines) = follow(&place, &["--from", "140"]);
+    expect(&lines, "n");
+    (150..250).for_each(|number| expect(&lines, &number.to_string()));
+    running.signal(Signal::INT);
+    running.ended().failed(1, &[told]);
+}
+
+#[test]
 fn the_newest_records_are_printed_and_it_ends() {
     let place = Place::new();
     let mut producer = archive(&place, 50);
