@@ -231,6 +231,8 @@ fn a_time_needs_a_field_that_is_one() {
         place.run(["cat", "cache.dat", &from]).failed(2, &["an id, a time"]);
     }
     place.run(["cat", "cache.dat", "--from", "1s", "--to", "1h"]).failed(2, &["swap them"]);
+    // The same time, whichever is read first: an empty range, which needs a time as any other.
+    place.run(["cat", "cache.dat", "--to", "1h", "--from", "1h"]).failed(2, &["has no time"]);
     place.run(["cat", "cache.dat", "--from", "5", "--to", "4"]).failed(2, &["swap them"]);
 }
 
