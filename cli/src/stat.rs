@@ -48,6 +48,8 @@ struct Report {
     bytes_on_disk: u64,
     writer: &'static str,
     schema: Option<String>,
+    /// Why the schema names no columns, if it does not.
+    schema_error: Option<String>,
     oldest_time: Option<String>,
     newest_time: Option<String>,
     /// From the oldest record to the newest, where the schema has a time.
@@ -87,19 +89,21 @@ fn report(ring: &Ring) -> Result<Report, Failure> {
         bytes_on_disk: stats.bytes_on_disk,
         writer: if stats.writer_live { "live" } else { "none" },
         schema: ring.schema_text().map(str::to_owned),
+        schema_error: ring.schema().err().map(|error| error.to_string()),
         oldest_time: kept.as_ref().map(|kept| kept.start.to_string()),
         newest_time: kept.as_ref().map(|kept| kept.end.to_string()),
         clock_step_seconds: time.map(|_| stats.clock_step.as_secs_f64()),
-        kept_seconds: kept.as_ref().map(|kept| length(kept).as_secs_f64()),
+        kept_seconds: kept.as_ref().and_then(length).map(|length| length.as_secs_f64()),
     })
 }
 
 impl Report {
     fn print(&self, out: &mut Out) -> io::Result<()> {
-        let kept = match (self.kept_seconds, self.clock_step_seconds) {
-            (Some(seconds), _) => units::span(Duration::from_secs_f64(seconds)),
-            (None, Some(_)) => "nothing yet".to_owned(),
-            (None, None) => "unknown: there is no time in the schema".to_owned(),
+        let kept = match (self.kept_seconds, &self.oldest_time, self.clock_step_seconds) {
+            (Some(seconds), ..) => units::span(Duration::from_secs_f64(seconds)),
+            (None, Some(_), _) => "unknown: the clock was set back by more than that".to_owned(),
+            (None, None, Some(_)) => "nothing yet".to_owned(),
+            (None, None, None) => "unknown: there is no time in the schema".to_owned(),
         };
         let step = match self.clock_step_seconds {
             Some(0.0) => "never went back".to_owned(),
@@ -124,7 +128,7 @@ impl Report {
             ("epoch", self.epoch.to_string()),
             ("bytes_on_disk", units::bytes(self.bytes_on_disk)),
             ("writer", self.writer.to_owned()),
-            ("schema", self.schema.clone().unwrap_or_else(|| "none".to_owned())),
+            ("schema", self.schema()),
             ("oldest_time", self.oldest_time.clone().unwrap_or_else(unknown)),
             ("newest_time", self.newest_time.clone().unwrap_or_else(unknown)),
             ("kept", kept),
@@ -134,13 +138,22 @@ impl Report {
         }
         Ok(())
     }
+
+    fn schema(&self) -> String {
+        match (&self.schema, &self.schema_error) {
+            (Some(text), Some(error)) => format!("{text} ({error})"),
+            (Some(text), None) => text.clone(),
+            (None, _) => "none".to_owned(),
+        }
+    }
 }
 
-/// From the oldest kept time to the newest; a clock that was set back can make it shorter, and
-/// never less than nothing.
-pub(crate) fn length(kept: &Range<UnixNanos>) -> Duration {
+/// From the oldest kept time to the newest; `None` if a clock that was set back makes that less
+/// than nothing.
+pub(crate) fn length(kept: &Range<UnixNanos>) -> Option<Duration> {
     let nanos = kept.end.0.saturating_sub(kept.start.0);
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(0))
+    // More than 584 years are told as that.
+    (nanos >= 0).then(|| Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
 }
 
 /// Ids at either end may be absent, lost, or lapped by now: no more than this many are looked at.
@@ -169,8 +182,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_set_back_keeps_no_negative_time() {
-        assert_eq!(length(&(UnixNanos(5)..UnixNanos(3))), Duration::ZERO);
-        assert_eq!(length(&(UnixNanos(3)..UnixNanos(5))), Duration::from_nanos(2));
+    fn a_clock_set_back_keeps_an_unknown_time() {
+        assert_eq!(length(&(UnixNanos(5)..UnixNanos(3))), None);
+        let kept = length(&(UnixNanos(3)..UnixNanos(5)));
+        assert_eq!(kept, Some(Duration::from_nanos(2)));
     }
 }

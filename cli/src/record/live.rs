@@ -1,6 +1,6 @@
 //! The one live line of a recorder, on a terminal only.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ringkeep::Ring;
 
@@ -42,7 +42,7 @@ fn line(
     let rate = float(stats.next - shown.1) / now.duration_since(shown.0).as_secs_f64().max(1e-3);
     *shown = (now, stats.next);
     let kept = stat::kept(ring, stats.oldest..stats.next)?;
-    let kept = kept.map_or(Duration::ZERO, |kept| stat::length(&kept));
+    let kept = kept.as_ref().and_then(stat::length).unwrap_or_default();
     let bytes = |count| units::bytes(count).replace("iB", "").replace(' ', "");
     Ok(format!(
         "cpu {:.0}% load {:.2} free {} | {rate:.0}/s keeps {} | cut loses {} | rss {} \

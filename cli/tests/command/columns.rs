@@ -148,7 +148,11 @@ fn an_archive_whose_schema_is_of_a_later_version_is_shown_in_bytes() {
     assert_eq!(shown.text(), "0 61626364\n");
     assert!(shown.stderr.contains("'q32' is no type"), "{shown:?}");
     place.run(["cat", "log.dat", "--format", "csv"]).failed(2, &["column 3", "'q32'"]);
-    assert_eq!(place.stat("log.dat")["schema"], "a:q32");
+    let stat = place.stat("log.dat");
+    assert_eq!(stat["schema"], "a:q32");
+    assert!(stat["schema_error"].as_str().is_some_and(|why| why.contains("'q32'")), "{stat}");
+    let text = place.run(["stat", "log.dat"]).succeeded();
+    assert!(text.text().contains("schema        a:q32 ("), "{text:?}");
     Producer::open(&path).unwrap().append(b"efgh").unwrap();
 }
 
@@ -160,4 +164,16 @@ fn more_columns_than_anybody_reads_are_not_laid_out() {
     place.run(["cat", "log.dat"]).failed(2, &["1000001 columns", "--fields"]);
     place.run(["cat", "log.dat", "--fields", "a.999999"]).succeeded();
     place.run(["cat", "log.dat", "--format", "hex"]).succeeded();
+}
+
+#[test]
+fn a_clock_set_back_further_than_the_archive_keeps_leaves_that_unknown() {
+    let place = Place::new();
+    place.run(["create", "log.dat", "--schema", "v:u8, t:time_s", "--capacity", "9"]).succeeded();
+    place.feed(["append", "log.dat"], b"t,v\n1000,1\n10,2\n").succeeded();
+    let stat = place.stat("log.dat");
+    assert_eq!(stat["kept_seconds"], serde_json::Value::Null, "{stat}");
+    assert_eq!(stat["clock_step_seconds"], 990.0, "{stat}");
+    let text = place.run(["stat", "log.dat"]).succeeded();
+    assert!(text.text().contains("kept          unknown: the clock was set back"), "{text:?}");
 }
