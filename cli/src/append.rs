@@ -34,10 +34,11 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "\
-CSV begins with a line that names all columns, in any order. Times are RFC 3339 or whole numbers in
-the field's unit; an empty float is NaN; a column or key 'id' is passed over. Lines are filled up
-with zeros. Rows are appended as they arrive. The first wrong row ends the command with exit code 2,
-and what came before it stays. The end of the command syncs, whatever --sync says.
+CSV begins with a line that names all columns, in any order. Times are RFC 3339
+or whole numbers in the field's unit; an empty float is NaN; a column or key
+'id' is passed over. Lines are filled up with zeros. Rows are appended as they
+arrive. The first wrong row ends the command with exit code 2, and what came
+before it stays. The end of the command syncs, whatever --sync says.
 
 Examples:
   ringkeep append log.dat readings.csv --sync 1s

@@ -38,13 +38,14 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "\
-It prints what is kept now, in the order of ids, and ends. By time it prints exactly the records
-with from <= t < to, whatever the clock did. Skipped and deleted ids are counted on stderr. Records
-that were asked for and are lapped, lost or corrupt are told there too; the exit code is 1 then.
+It prints what is kept now, in the order of ids, and ends. By time it prints
+exactly the records with from <= t < to, whatever the clock did. Skipped and
+deleted ids are counted on stderr. Records that were asked for and are lapped,
+lost or corrupt are told there too; the exit code is 1 then.
 
 Examples:
   ringkeep cat cache.dat --last 5
-  ringkeep cat log.dat --from 2026-01-01T00:00:00Z --to 2026-01-02 --fields t,temp
+  ringkeep cat log.dat --from 2026-01-01T00:00:00Z --fields t,temp
   ringkeep cat log.dat --from 10m --json
   ringkeep cat cache.dat --from 3 --to 7 --format raw > records.bin";
 

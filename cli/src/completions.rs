@@ -18,7 +18,8 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "\
-Load what it prints from the shell's start-up file, or put it where the shell looks for completions.
+Load what it prints from the shell's start-up file, or put it where the shell
+looks for completions.
 
 Examples:
   ringkeep completions bash > ringkeep.bash

@@ -45,13 +45,13 @@ pub(crate) struct Args {
     shard_bytes: Option<u64>,
 }
 
-const USAGE: &str =
-    "ringkeep create FILE (--schema | --record-size) (--capacity | --keep | --disk)";
+const USAGE: &str = "ringkeep create FILE (--schema|--record-size) (--capacity|--keep|--disk)";
 
 const EXAMPLES: &str = "\
-A schema is a list of NAME:TYPE, where a unit [C] and a count *3 may follow. Types: i8 to i64, u8 to
-u64, f32, f64, bool, strN, bytesN, padN, enum8{a,b}, enum16, bits8{a,b} to bits32, time_s, time_ms,
-time_us, time_ns. The first time is the record's, by which it is searched.
+A schema is a list of NAME:TYPE, where a unit [C] and a count *3 may follow.
+Types: i8 to i64, u8 to u64, f32, f64, bool, strN, bytesN, padN, enum8{a,b},
+enum16, bits8{a,b} to bits32, time_s, time_ms, time_us, time_ns. The first time
+is the record's, by which it is searched.
 
 Examples:
   ringkeep create cache.dat --record-size 124 --capacity 10000

@@ -25,7 +25,8 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "\
-An id that is no record is told on stderr with the reason; the exit code is 1 then.
+An id that is no record is told on stderr with the reason; the exit code is 1
+then.
 
 Examples:
   ringkeep get cache.dat 7 8

@@ -31,7 +31,13 @@ use exit::{Exit, Failure};
 
 /// Keeps the last N records of a stream on a fixed piece of disk, forever.
 #[derive(Debug, Parser)]
-#[command(name = "ringkeep", version, arg_required_else_help = false, after_help = EXAMPLES)]
+#[command(
+    name = "ringkeep",
+    version,
+    arg_required_else_help = false,
+    term_width = 80,
+    after_help = EXAMPLES
+)]
 struct Cli {
     /// Print JSON: ids as strings, times in RFC 3339, a record a line
     #[arg(long, global = true, display_order = 900)]
@@ -57,12 +63,12 @@ enum Verb {
 }
 
 const EXAMPLES: &str = "\
-Exit codes: 0 fine; 1 the data is not, or a job lost some; 2 wrong use or another geometry;
-            3 the operating system's errors, or a locked archive
+Exit codes: 0 fine; 1 the data is not, or a job lost some; 2 wrong use, or
+            another geometry; 3 the operating system's errors, or locked
 
 Examples:
-  ringkeep record                        record this host to ./telemetry/cache.dat
-  ringkeep stat telemetry/cache.dat      what it keeps, beside the running recorder
+  ringkeep record                      # this host, to ./telemetry/cache.dat
+  ringkeep stat telemetry/cache.dat    # what it keeps, beside the recorder
   ringkeep cat telemetry/cache.dat --last 5";
 
 fn main() -> ExitCode {

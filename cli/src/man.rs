@@ -17,7 +17,8 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "\
-It prints the names of the pages. A directory called man1 in one of MANPATH shows them to man.
+It prints the names of the pages. A directory called man1 in one of MANPATH
+shows them to man.
 
 Examples:
   ringkeep man .

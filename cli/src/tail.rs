@@ -45,14 +45,16 @@ enum OnLapped {
 }
 
 const EXAMPLES: &str = "\
-Records that were overwritten before they were read are told on stderr, with their count and ids;
-the exit code is 1 then, as for lost and corrupt ones. With --io file an idle follower looks at most
-20 times a second; with --io mmap the producer wakes it at once.
+Records that were overwritten before they were read are told on stderr, with
+their count and ids; the exit code is 1 then, as for lost and corrupt ones. With
+--io file an idle follower looks at most 20 times a second; with --io mmap the
+producer wakes it at once.
 
 Examples:
   ringkeep tail cache.dat
   ringkeep tail log.dat -n 100 --fields t,temp
-  ringkeep tail log.dat --from 10m --json";
+  ringkeep tail log.dat --from 10m --json
+  ringkeep tail -f cache.dat | head -n 5";
 
 /// Pauses of an idle follower that nobody wakes: longer and longer.
 const PAUSE_MIN: Duration = Duration::from_millis(1);

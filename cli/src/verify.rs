@@ -21,9 +21,10 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "\
-good: records that pass their checksum. absent: ids that were skipped or deleted. lost: ids that a
-crash took. corrupt: damaged on disk; each is told with its id, file and byte offset, and the exit
-code is 1. lapped: overwritten by the producer before they were checked.
+good: records that pass their checksum. absent: ids that were skipped or
+deleted. lost: ids that a crash took. corrupt: damaged on disk; each is told
+with its id, file and byte offset, and the exit code is 1. lapped: overwritten
+by the producer before they were checked.
 
 Examples:
   ringkeep verify cache.dat

@@ -33,7 +33,7 @@ use rolling::RollingThread;
 use summary::Summary;
 use ticks::{Next, Ticks};
 
-/// Record this host's CPU, memory, disk, network, load and pressure, on fixed disk, forever
+/// Record this host, forever, on fixed disk: CPU, memory, load, disk, network
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -57,8 +57,9 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "\
-SIGINT (Ctrl-C), SIGTERM, SIGHUP or --for end it with a summary on stdout. The exit code is 1 if a
-consumer missed records or samples were left out. Others can read the archive at any time.
+SIGINT (Ctrl-C), SIGTERM, SIGHUP or --for end it with a summary on stdout. The
+exit code is 1 if a consumer missed records or samples were left out. Others can
+read the archive at any time.
 
 Examples:
   ringkeep record
