@@ -10,6 +10,15 @@ use signal_hook::iterator::Signals;
 
 use crate::exit::Failure;
 
+/// What a second signal does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// It waits like the first one: what is under way has to end.
+    Waits,
+    /// It kills: the first one may not be heard behind a write that blocks.
+    Kills,
+}
+
 #[derive(Debug)]
 pub(crate) struct Stop {
     signals: Receiver<i32>,
@@ -17,11 +26,22 @@ pub(crate) struct Stop {
 
 impl Stop {
     /// From here on SIGINT, SIGTERM and SIGHUP are asked for instead of killing the process.
-    pub(crate) fn listen() -> Result<Self, Failure> {
+    pub(crate) fn listen(again: Again) -> Result<Self, Failure> {
         let refused = |error| Failure::system(format!("cannot listen to signals: {error}"));
         let mut signals = Signals::new(wanted()).map_err(refused)?;
         let (sender, receiver) = channel();
-        let listen = move || signals.forever().try_for_each(|signal| sender.send(signal));
+        let listen = move || {
+            let mut asked = signals.forever();
+            for signal in asked.by_ref() {
+                if sender.send(signal).is_err() || again == Again::Kills {
+                    break;
+                }
+            }
+            if let Some(signal) = asked.next() {
+                // If it cannot kill, it is as if the signal had been ignored.
+                let _ = signal_hook::low_level::emulate_default_handler(signal);
+            }
+        };
         thread::Builder::new().name("signals".to_owned()).spawn(listen).map_err(refused)?;
         Ok(Self { signals: receiver })
     }

@@ -12,7 +12,7 @@ use crate::opening::{self, Bound, IoArgs};
 use crate::output;
 use crate::records::{FormatArgs, RecordWriter};
 use crate::seen::Seen;
-use crate::stop::Stop;
+use crate::stop::{Again, Stop};
 
 /// Print the newest records, and follow what is appended
 #[derive(Debug, clap::Args)]
@@ -65,7 +65,7 @@ const NAP: Duration = Duration::from_millis(250);
 pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
     let ring = args.io.open(&args.file)?;
     let mut writer = RecordWriter::new(&args.format, &ring, json)?;
-    let stop = args.follow.then(Stop::listen).transpose()?;
+    let stop = args.follow.then(|| Stop::listen(Again::Kills)).transpose()?;
     let end = ring.next_id()?;
     let (start, lapped) = args.start(&ring, end)?;
     let mut tailer = ring.tailer(start);

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use ringkeep::{Error, Producer, Read, Ring, RingOptions, Start, Tailed};
+use ringkeep::{Error, Meter, Producer, Read, Ring, RingOptions, Start, Tailed};
 
 use crate::support::Home;
 
@@ -206,6 +206,27 @@ fn times_in_no_order_at_all_cost_few_pages() {
     }
     let pages = sequence() - before;
     assert!((15..=40).contains(&pages), "{pages} pages");
+}
+
+#[test]
+fn a_search_reads_the_logarithm_of_the_ring_while_the_clock_never_stepped() {
+    let home = Home::new();
+    let meter = Meter::new();
+    let mut producer = options(200_000).metered(&meter).create(home.path()).unwrap();
+    let records: Vec<u8> = (0..150_000).flat_map(record).collect();
+    producer.append_batch(&records).unwrap();
+    let reads = |times: Range<i64>| {
+        let before = meter.read_bytes();
+        let (found, _) = search(&producer.ring(), times.clone());
+        assert_eq!(found.len(), times.count());
+        // A slot has 16 bytes.
+        (meter.read_bytes() - before) / 16
+    };
+    for start in [0, 1, 77_777, 149_990] {
+        // 18 looks, the ten records, and the one behind them.
+        let count = reads(start..start + 10);
+        assert!(count <= 18 + 11, "{count} reads from {start}");
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ use ringkeep::{Producer, Ring, Stats, SyncPolicy};
 pub(crate) use follower::{FOLLOW, FollowArgs, follow};
 
 use crate::exit::{Exit, Failure};
-use crate::stop::Stop;
+use crate::stop::{Again, Stop};
 use crate::{output, stat, units};
 use archive::Keep;
 use follower::Follower;
@@ -67,7 +67,7 @@ Examples:
   ringkeep record host.dat --keep 7d --sync 5s";
 
 pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
-    let stop = Stop::listen()?;
+    let stop = Stop::listen(Again::Waits)?;
     let host = Host::look()?;
     let path = args.file.clone().map_or_else(archive::default_file, Ok)?;
     let keep = Keep::of(args.keep, args.disk, args.every);

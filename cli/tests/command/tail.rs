@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ringkeep::{Producer, RingOptions};
+use rustix::io::ioctl_fionread;
 use rustix::process::Signal;
 
 use crate::place::{Place, Running, wait_for};
@@ -156,6 +157,23 @@ fn a_reader_that_is_gone_ends_an_idle_follower_quietly() {
         let ended = running.ended().succeeded();
         assert_eq!(ended.stderr, "", "{io}");
     }
+}
+
+#[test]
+fn a_follower_behind_a_reader_that_stopped_reading_can_be_ended() {
+    let place = Place::new();
+    let mut producer = archive(&place, 100_000);
+    append(&mut producer, 0..100_000);
+    let args = ["tail", "log.dat", "-f", "-n", "100000"];
+    let mut running = Running::start(place.command(args));
+    // It holds the pipe and reads no more: the follower is stuck in a write.
+    let mut output = running.output();
+    output.read_exact(&mut [0; 1]).expect("a byte");
+    wait_for("a full pipe", || (ioctl_fionread(&output).ok()? > 60_000).then_some(()));
+    running.signal(Signal::TERM);
+    running.signal(Signal::INT);
+    assert_eq!(running.ended().code, -1, "killed");
+    drop(output);
 }
 
 #[test]

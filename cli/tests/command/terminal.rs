@@ -97,7 +97,8 @@ fn progress_is_shown_on_a_terminal_and_nowhere_else() {
     // The input takes its time, so that there is something to tell of.
     let feed = |place: &Place| {
         let mut command = Command::new("sh");
-        command.arg("-c").current_dir(place.path("."));
+        // It is no colour, and stays.
+        command.arg("-c").current_dir(place.path(".")).env("NO_COLOR", "1");
         command.arg(format!(
             "(printf aaaa; sleep 0.8; printf bbbb; sleep 0.4; printf cccc) |
             exec {RINGKEEP} append cache.dat --format raw"
