@@ -5,11 +5,14 @@ use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use ringkeep::{Producer, SyncPolicy};
+use clap::ValueEnum;
+use ringkeep::{Producer, Schema, SyncPolicy};
 use serde::Serialize;
 
+use crate::columns::csv::CsvDecoder;
+use crate::columns::ndjson::JsonRows;
 use crate::exit::{Exit, Failure};
-use crate::input::{Decoder, InputFormat};
+use crate::input::{Decoder, Lines, Raw, Rows};
 use crate::output::{self, Progress};
 use crate::units;
 
@@ -31,6 +34,41 @@ pub(crate) struct Args {
     /// When to sync: never, always, every N records, every 500ms
     #[arg(long, value_name = "WHEN", default_value = "never", value_parser = units::sync)]
     sync: SyncPolicy,
+}
+
+/// What the bytes of the input are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum InputFormat {
+    Raw,
+    Lines,
+    Csv,
+    Ndjson,
+}
+
+impl InputFormat {
+    fn decoder(
+        self,
+        record_size: usize,
+        schema: Option<&Schema>,
+    ) -> Result<Box<dyn Decoder>, Failure> {
+        // Hexadecimal takes two characters for a byte, a list of small numbers more.
+        let row_bytes_max = (1 << 20) + 32 * record_size;
+        let schema = || {
+            schema.cloned().ok_or_else(|| {
+                Failure::wrong_use(
+                    "the archive has no schema, so there are no columns: use --format lines or raw",
+                )
+            })
+        };
+        Ok(match self {
+            Self::Raw => Box::new(Raw::new(record_size)),
+            Self::Lines => Box::new(Lines::new(row_bytes_max, Rows::Text { record_size })),
+            Self::Csv => Box::new(CsvDecoder::new(schema()?, row_bytes_max)),
+            Self::Ndjson => {
+                Box::new(Lines::new(row_bytes_max, Rows::Json(JsonRows::new(&schema()?)?)))
+            }
+        })
+    }
 }
 
 const EXAMPLES: &str = "\

@@ -1,8 +1,5 @@
 //! Bytes that arrive in pieces, turned into records as soon as one is whole.
 
-use ringkeep::Schema;
-
-use crate::columns::csv::CsvDecoder;
 use crate::columns::ndjson::JsonRows;
 use crate::exit::Failure;
 
@@ -18,41 +15,6 @@ pub(crate) trait Decoder {
     fn end(&mut self, sink: &mut Sink<'_>) -> Result<(), Failure>;
 }
 
-/// What the bytes of the input are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum InputFormat {
-    Raw,
-    Lines,
-    Csv,
-    Ndjson,
-}
-
-impl InputFormat {
-    pub(crate) fn decoder(
-        self,
-        record_size: usize,
-        schema: Option<&Schema>,
-    ) -> Result<Box<dyn Decoder>, Failure> {
-        // Hexadecimal takes two characters for a byte, a list of small numbers more.
-        let row_bytes_max = (1 << 20) + 32 * record_size;
-        let schema = || {
-            schema.cloned().ok_or_else(|| {
-                Failure::wrong_use(
-                    "the archive has no schema, so there are no columns: use --format lines or raw",
-                )
-            })
-        };
-        Ok(match self {
-            Self::Raw => Box::new(Raw { record_size, rest: Vec::new() }),
-            Self::Lines => Box::new(Lines::new(row_bytes_max, Rows::Text { record_size })),
-            Self::Csv => Box::new(CsvDecoder::new(schema()?, row_bytes_max)),
-            Self::Ndjson => {
-                Box::new(Lines::new(row_bytes_max, Rows::Json(JsonRows::new(&schema()?)?)))
-            }
-        })
-    }
-}
-
 /// `what` is where the row began: a line.
 pub(crate) fn too_long(what: &str, number: u64, bytes_max: usize) -> Failure {
     Failure::wrong_use(format!(
@@ -63,9 +25,15 @@ pub(crate) fn too_long(what: &str, number: u64, bytes_max: usize) -> Failure {
 
 /// Records back to back.
 #[derive(Debug)]
-struct Raw {
+pub(crate) struct Raw {
     record_size: usize,
     rest: Vec<u8>,
+}
+
+impl Raw {
+    pub(crate) fn new(record_size: usize) -> Self {
+        Self { record_size, rest: Vec::new() }
+    }
 }
 
 impl Decoder for Raw {
@@ -103,7 +71,7 @@ impl Decoder for Raw {
 
 /// What a line is.
 #[derive(Debug)]
-enum Rows {
+pub(crate) enum Rows {
     /// A record, filled up with zeros.
     Text {
         record_size: usize,
@@ -113,7 +81,7 @@ enum Rows {
 
 /// A row a line.
 #[derive(Debug)]
-struct Lines {
+pub(crate) struct Lines {
     rows: Rows,
     bytes_max: usize,
     number: u64,
@@ -121,7 +89,7 @@ struct Lines {
 }
 
 impl Lines {
-    fn new(bytes_max: usize, rows: Rows) -> Self {
+    pub(crate) fn new(bytes_max: usize, rows: Rows) -> Self {
         Self { rows, bytes_max, number: 0, rest: Vec::new() }
     }
 

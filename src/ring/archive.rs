@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    by_position::{ByPosition, Io, pages, unmapped_shard},
+    by_position::{ByPosition, Io, pages},
     cursors::{Cursors, HotPage},
     layout::{
         self, CHECKPOINT_BYTES, CHECKPOINTS, Checkpoint, CrashRange, Identity, NoIdentity,
@@ -458,6 +458,15 @@ fn map_shard(file: &File, path: &Path, identity: &Identity, access: Access) -> R
         region: file.map(length, access).map_err(Error::io("map", path))?,
         slots_offset: fit(layout::slots_offset(identity.shard, identity.geometry.record_size))?,
     })
+}
+
+/// The shard of a file that is not mapped: `cache.dat` has a copy of its pages.
+fn unmapped_shard(identity: &Identity, path: &Path) -> Result<Shard> {
+    let slots_offset = layout::slots_offset(identity.shard, identity.geometry.record_size);
+    let slots_offset = usize::try_from(slots_offset).unwrap_or(usize::MAX);
+    let pages = if identity.shard == 0 { slots_offset } else { layout::PAGE };
+    let region = Region::of_memory(pages).map_err(Error::io("copy the pages of", path))?;
+    Ok(Shard { region, slots_offset })
 }
 
 fn opening(path: &Path) -> impl FnOnce(std::io::Error) -> Error {

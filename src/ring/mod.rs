@@ -12,6 +12,7 @@ mod clock;
 mod create;
 mod cursors;
 mod durability;
+mod fetch;
 mod flush;
 mod helpers;
 pub(crate) mod layout;

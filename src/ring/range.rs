@@ -8,8 +8,8 @@ use std::{
 
 use super::{
     archive::Archive,
-    by_position::Ahead,
     clock::{Verdict, Within},
+    fetch::Ahead,
     read::Read,
 };
 use crate::error::Result;

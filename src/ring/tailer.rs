@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    archive::Archive, by_position::Ahead, read::Read, reader::SLEEP_MAX, views::refuse_inside_view,
+    archive::Archive, fetch::Ahead, read::Read, reader::SLEEP_MAX, views::refuse_inside_view,
 };
 use crate::error::Result;
 
