@@ -222,7 +222,6 @@ impl Archive {
 
     /// The rules of which page counts.
     fn conclude(&self, hot: HotPage, checkpoint: Checkpoint) -> View {
-        let capacity = self.geometry().capacity;
         let believed = hot.boot == self.boot
             && hot.file == self.file_id
             && checkpoint.durable <= hot.next
@@ -241,12 +240,18 @@ impl Archive {
                 checkpoint,
             };
         }
+        self.cold_view(hot, checkpoint)
+    }
+
+    /// What the checkpoint says alone.
+    pub(crate) fn cold_view(&self, hot: HotPage, checkpoint: Checkpoint) -> View {
+        let capacity = self.geometry().capacity;
         // After a power cut: every id below the limit may have been handed out, none at or above it
         // was. What lies between durable and the limit proves itself, id by id.
         let limit = checkpoint.limit;
         let crashed = CrashRange { first: checkpoint.durable, end: limit };
         View {
-            believed,
+            believed: false,
             next: limit,
             claim: limit,
             durable: limit,

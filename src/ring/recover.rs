@@ -43,7 +43,7 @@ pub(crate) fn recover(archive: &Archive) -> Result<Recovered> {
     fill_holes(archive)?;
     sync_names(archive)?;
     store_checkpoints_again(archive)?;
-    let view = archive.view()?;
+    let view = look(archive)?;
     finish_rewrite(archive, &view)?;
     let (mut next, mut claim) = (view.next, view.claim);
     if view.believed {
@@ -53,6 +53,20 @@ pub(crate) fn recover(archive: &Archive) -> Result<Recovered> {
     let checkpoints = record_crash(archive, &view, next, claim)?;
     show(archive, &view, next, claim);
     Ok(Recovered { checkpoints, unproven: view.durable..next })
+}
+
+/// What the pages say. A producer, living or dead, leaves its claim within a block of what it
+/// touched, and the oldest kept id at most there. A believed page that does not was crafted, and
+/// what is appended after it could not be read: the checkpoint counts in its place.
+fn look(archive: &Archive) -> Result<View> {
+    let view = archive.view()?;
+    let HotPage { next, touched, claim, kept, .. } = view.hot;
+    let reach = next.max(touched);
+    let claim_max = reach.saturating_add(archive.geometry().block());
+    if view.believed && (claim > claim_max || kept > reach) {
+        return Ok(archive.cold_view(view.hot, view.checkpoint));
+    }
+    Ok(view)
 }
 
 /// A copy of an archive may have holes where the original had space of its own.
