@@ -143,11 +143,15 @@ impl Following<'_> {
     ) -> Result<bool, Failure> {
         let part = if self.args.follow { 10_000 } else { u64::MAX };
         for count in 0..part {
-            let wait = if count == 0 { wait } else { Duration::ZERO };
             if self.tailer.position() >= end {
                 return Ok(count > 0);
             }
-            match self.tailer.next_timeout(wait)? {
+            // A look for news costs a call of the system by itself: only the first one asks for it.
+            let item = match count {
+                0 => self.tailer.next_timeout(wait)?,
+                _ => self.tailer.try_next()?,
+            };
+            match item {
                 None => return Ok(count > 0),
                 Some(Tailed::Record { id, payload }) => writer.write(id, payload)?,
                 Some(Tailed::Hole { id, read }) => self.seen.count(id, &read),
