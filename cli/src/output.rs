@@ -35,7 +35,9 @@ pub(crate) fn is_closed() -> bool {
 
 /// Says one sentence on standard error.
 pub(crate) fn note(sentence: &str) {
-    let _ = writeln!(io::stderr().lock(), "ringkeep: {sentence}");
+    // What came from a file may be made to move the cursor or to change colours.
+    let safe = sentence.replace(|c: char| c.is_control() && c != '\n', "?");
+    let _ = writeln!(io::stderr().lock(), "ringkeep: {safe}");
 }
 
 /// A line on standard error that is written over and over, and gone at the end. It shows itself

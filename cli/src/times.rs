@@ -169,6 +169,9 @@ pub(crate) fn parse_utc(text: &str) -> Result<i128, String> {
     if text.contains('[') {
         return Err(unknown());
     }
+    if let Some(nanos) = TimeText::default().read_usual(text.as_bytes()) {
+        return Ok(nanos);
+    }
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time.as_nanosecond());
     }

@@ -108,8 +108,8 @@ impl Clock {
 pub(crate) struct Within {
     field: TimeField,
     wanted: Range<i128>,
-    /// No record behind one with this time or a later one is wanted; `None` if that is unknown.
-    end: Option<i128>,
+    /// The clock step that the search relied on.
+    step: u64,
 }
 
 /// What a record's time says about a search by time.
@@ -127,7 +127,7 @@ impl Within {
         let time = self.field.nanos(record);
         if self.wanted.contains(&time) {
             Verdict::Wanted
-        } else if self.end.is_some_and(|end| time >= end) {
+        } else if self.step < u64::MAX && time >= self.wanted.end.saturating_add(self.step.into()) {
             Verdict::Past
         } else {
             Verdict::Unwanted
@@ -156,20 +156,33 @@ impl Archive {
         };
         let session = self.session()?;
         let (oldest, next) = (self.oldest(&session), self.next(&session));
-        // After next: the step is the right one for every id below it.
-        let step = match self.clock_step(&session) {
-            u64::MAX => None,
-            step => Some(i128::from(step)),
-        };
         let kept = ids.start.max(oldest)..ids.end.min(next);
-        let first = match step {
-            Some(step) => self.first_from(kept.clone(), field, from.saturating_sub(step))?,
-            None => kept.start,
+        // After next: the step is the right one for every id below it, until a time is changed.
+        let mut step = self.clock_step(&session);
+        let first = loop {
+            if step == u64::MAX {
+                break kept.start;
+            }
+            let time = from.saturating_sub(step.into());
+            let first = self.first_from(kept.clone(), field, time)?;
+            let now = self.clock_step(&self.session()?);
+            if now <= step {
+                break first;
+            }
+            // Doubled, so that a clock that goes back all the time ends this soon.
+            step = now.saturating_mul(2);
         };
         // Ids that are gone are the caller's to hear of, unless it did not ask for them.
         let start = if from == i128::MIN { ids.start } else { first };
-        let end = step.map(|step| to.saturating_add(step));
-        Ok((start..kept.end, Within { field, wanted: from..to, end }))
+        Ok((start..kept.end, Within { field, wanted: from..to, step }))
+    }
+
+    /// Whether the clock step grew since the search began: then the end of the range is farther.
+    pub(crate) fn step_grew(&self, within: &mut Within) -> Result<bool> {
+        let step = self.clock_step(&self.session()?);
+        let grew = step > within.step;
+        within.step = within.step.max(step);
+        Ok(grew)
     }
 
     /// The oldest kept id whose record has this time or a later one; the next id if there is none.

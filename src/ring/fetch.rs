@@ -99,6 +99,9 @@ impl Archive {
 #[derive(Debug, Default)]
 pub(crate) struct Ahead {
     ids: Range<u64>,
+    /// What could not be read or believed together: each of these is looked at by itself.
+    apart: Range<u64>,
+    read_at: Duration,
     slots: Vec<u8>,
 }
 
@@ -115,7 +118,7 @@ impl Ahead {
         if archive.by_position.is_none() {
             return Ok(false);
         }
-        if !self.ids.contains(&id) {
+        if !self.ids.contains(&id) && !self.apart.contains(&id) {
             self.read(archive, id, end)?;
         }
         let Some(index) = id.checked_sub(self.ids.start).filter(|_| self.ids.contains(&id)) else {
@@ -129,6 +132,13 @@ impl Ahead {
         payload.copy_from_slice(bytes);
         let proven = slot::decode(archive.identity.salt, Id(id), payload, u32::from_le_bytes(*crc));
         Ok(proven == Some(Content::Record))
+    }
+
+    /// Forgets what was read a while ago: a follower may have waited since.
+    pub(crate) fn refresh(&mut self, archive: &Archive) {
+        if archive.disk.now().saturating_sub(self.read_at) > PAUSE_MAX {
+            (self.ids, self.apart) = (0..0, 0..0);
+        }
     }
 
     /// Reads slots from `id` on: published, kept, and in one file.
@@ -147,13 +157,19 @@ impl Ahead {
         let count = fit.min(in_file).min(end.min(kept.end) - id);
         self.slots.resize(usize::try_from(count).unwrap_or(0) * geometry.slot_size(), 0);
         let before = archive.cursors().counter();
-        archive.read_slots(Id(id), &mut self.slots, &mut []).transpose()?;
+        self.apart = id..id + count;
+        if !matches!(archive.read_slots(Id(id), &mut self.slots, &mut []), Some(Ok(()))) {
+            // One of them may be unreadable; which one, single looks tell.
+            return Ok(());
+        }
         fence(Ordering::Acquire);
         archive.refresh(pages::HOT)?;
         // Beside a rewrite, or one that died, the redo slot may know better than the slots.
         let after = archive.cursors().counter();
         if session.cold.is_some() || (before == after && after.is_multiple_of(2)) {
             self.ids = id..id + count;
+            self.apart = 0..0;
+            self.read_at = archive.disk.now();
         }
         Ok(())
     }

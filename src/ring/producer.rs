@@ -133,10 +133,22 @@ impl Producer {
             policy: SyncPolicy::Never,
             closed: false,
         };
+        producer.doubt_unknown_clock()?;
         producer.set_sync(policy);
         // Whoever waited while there was no producer looks again now.
         producer.writer.archive.cursors().wake();
         Ok(producer)
+    }
+
+    /// Times in a schema that this version makes no sense of are not watched: whoever searches by
+    /// them later must not rely on their order.
+    fn doubt_unknown_clock(&self) -> Result<()> {
+        let archive = &self.writer.archive;
+        let unknown = archive.schema.is_none() && !archive.identity.schema.is_empty();
+        if unknown && archive.cursors().clock_step() != u64::MAX {
+            self.writer.durability.raise_clock_step(u64::MAX)?;
+        }
+        Ok(())
     }
 
     /// Changes the policy from the next append on.

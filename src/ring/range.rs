@@ -79,7 +79,15 @@ impl RangeCursor {
             match verdict {
                 Verdict::Wanted => return Ok(Some((id, read.map(|()| &self.payload[..])))),
                 Verdict::Unwanted => {}
-                Verdict::Past => self.ids.end = id,
+                Verdict::Past => {
+                    let grew = match &mut self.within {
+                        Some(within) => self.archive.step_grew(within)?,
+                        None => false,
+                    };
+                    if !grew {
+                        self.ids.end = id;
+                    }
+                }
             }
         }
         Ok(None)

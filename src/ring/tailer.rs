@@ -323,6 +323,7 @@ impl Tailer {
 
     fn look(&mut self) -> Result<Read<()>> {
         self.begin()?;
+        self.ahead.refresh(&self.archive);
         if self.ahead.take(&self.archive, self.position, u64::MAX, &mut self.payload)? {
             return Ok(Read::Record(()));
         }

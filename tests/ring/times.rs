@@ -284,3 +284,17 @@ fn a_tailer_starts_at_a_time_and_goes_on_from_there() {
     }
     assert!(matches!(late.try_next().unwrap(), Some(Tailed::Record { id: 5, .. })));
 }
+
+#[test]
+fn a_time_that_is_changed_during_a_walk_hides_no_other_record() {
+    let home = Home::new();
+    let mut producer = options(6000).create(home.path()).unwrap();
+    let all: Vec<u8> = (0..5000).flat_map(record).collect();
+    producer.append_batch(&all).unwrap();
+    let ring = Ring::open(home.path()).unwrap();
+    let mut cursor = ring.range_by_time(at(10)..at(4000)).unwrap();
+    assert!(matches!(cursor.next().unwrap(), Some((10, _))));
+    producer.update(2000, &record(1_000_000)).unwrap();
+    // All of them but the one that has another time now.
+    assert_eq!(cursor.records().count(), 3990 - 2);
+}

@@ -150,6 +150,14 @@ impl Cells {
             Kind::Bits8 | Kind::Bits16 | Kind::Bits32 => bits(field, text),
             _ => number(text),
         };
+        let is_infinite = match parsed {
+            Some(Value::Single(number)) => number.is_infinite(),
+            Some(Value::Double(number)) => number.is_infinite(),
+            _ => false,
+        };
+        if is_infinite && text.contains(|c: char| c.is_ascii_digit()) {
+            return Err(format!("'{text}' is out of range of {kind}"));
+        }
         parsed.ok_or_else(|| no(text, field))
     }
 }
@@ -311,6 +319,8 @@ mod tests {
             ("u8", "", "is empty, and u8 is not"),
             ("u64", "18446744073709551616", "'18446744073709551616' is no u64"),
             ("f32", "warm", "'warm' is no f32"),
+            ("f32", "1e39", "'1e39' is out of range of f32"),
+            ("f64", "-1e999", "'-1e999' is out of range of f64"),
             ("bool", "yes", "'yes' is no bool"),
             ("str2", "abc", "3 bytes do not fit into str2"),
             ("bytes2", "0a", "1 bytes do not fit into bytes2"),

@@ -72,6 +72,9 @@ fn quoted(line: &mut Vec<u8>, cell: &[u8]) {
     line.push(b'"');
 }
 
+/// More cells than any header has columns.
+const ENDS_MAX: usize = 1 << 17;
+
 /// Turns CSV into records, as its bytes arrive.
 #[derive(Debug)]
 pub(crate) struct CsvDecoder {
@@ -86,6 +89,8 @@ pub(crate) struct CsvDecoder {
     /// Lines that were read, and the line in which the row began; 0 between rows.
     lines: u64,
     row_line: u64,
+    /// Quotes in the row so far: an odd number leaves a cell open.
+    row_quotes: usize,
     /// For each column, from the header on.
     columns: Option<Vec<Item>>,
     cells: Cells,
@@ -105,6 +110,7 @@ impl CsvDecoder {
             row_bytes_max,
             lines: 0,
             row_line: 0,
+            row_quotes: 0,
             columns: None,
             cells: Cells::default(),
             record,
@@ -211,21 +217,27 @@ impl Decoder for CsvDecoder {
                 &mut self.ends[self.cells_found..],
             );
             self.lines += line_feeds(&input[..read]);
+            self.row_quotes += quotes(&input[..read]);
             input = &input[read..];
             self.text_length += written;
             self.cells_found += ended;
             match result {
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull
-                    if self.text.len().max(self.ends.len()) >= self.row_bytes_max =>
+                    if self.text.len() >= self.row_bytes_max || self.ends.len() > ENDS_MAX =>
                 {
                     return Err(too_long("line", self.row_line, self.row_bytes_max));
                 }
                 ReadRecordResult::OutputFull => self.text.resize(2 * self.text.len(), 0),
                 ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len(), 0),
                 ReadRecordResult::Record => {
-                    let done = self.row(sink);
-                    (self.text_length, self.cells_found, self.row_line) = (0, 0, 0);
+                    let done = if is_end && !self.row_quotes.is_multiple_of(2) {
+                        sink(Err(format!("line {}: a quoted cell has no end", self.row_line)))
+                    } else {
+                        self.row(sink)
+                    };
+                    (self.text_length, self.cells_found) = (0, 0);
+                    (self.row_line, self.row_quotes) = (0, 0);
                     done?;
                 }
                 ReadRecordResult::End => return Ok(()),
@@ -236,6 +248,10 @@ impl Decoder for CsvDecoder {
     fn end(&mut self, sink: &mut Sink<'_>) -> Result<(), Failure> {
         self.push(&[], sink)
     }
+}
+
+fn quotes(bytes: &[u8]) -> usize {
+    bytes.iter().map(|&byte| usize::from(byte == b'"')).sum()
 }
 
 fn line_feeds(bytes: &[u8]) -> u64 {

@@ -74,6 +74,7 @@ fn a_wrong_row_is_told_with_its_line_and_column_and_ends_it() {
         ("1,2,-1,x", &["line 3, column 3 (rpm): -1 is out of range"]),
         ("1,2,3.5,x", &["line 3, column 3 (rpm): '3.5' is no u16"]),
         ("1,2,,x", &["line 3, column 3 (rpm): is empty"]),
+        ("1,1e39,3,x", &["line 3, column 2 (temp): '1e39' is out of range of f32"]),
         ("1,2,3,abcde", &["line 3, column 4 (tag): 5 bytes do not fit into str4"]),
         ("2026-02-30,2,3,x", &["line 3, column 1 (t): '2026-02-30' is no time"]),
         ("soon,2,3,x", &["line 3, column 1 (t): 'soon' is no time"]),
@@ -99,6 +100,13 @@ fn lines_are_counted_as_an_editor_counts_them() {
     let input = format!("{HEADER}\n1,2,3,\"a\n\nb\"\r\n\r\n4,5,6,x\n7,8,nine,z\n");
     append(&place, &[], &input).failed(2, &["line 8, column 3 (rpm)"]);
     assert_eq!(next(&place), 2);
+}
+
+#[test]
+fn a_file_that_ends_inside_a_quoted_cell_is_not_taken_for_whole() {
+    let place = logbook();
+    append(&place, &[], &format!("{HEADER}1,2,3,x\n4,5,6,\"on")).failed(2, &["line 3", "no end"]);
+    assert_eq!(next(&place), 1);
 }
 
 #[test]
