@@ -26,7 +26,8 @@ pub enum Io {
     Mapped,
     /// By position, without a mapping: the same faults are errors. A single read takes three system
     /// calls. A walk takes three for 64 KiB; an update of what it has read already shows in the
-    /// next walk, and to a tailer after 60 milliseconds at most. A reader that waits looks again and again, 17 times a second at last.
+    /// next walk, and to a tailer after 60 milliseconds at most. A reader that waits looks again
+    /// and again, 17 times a second at last.
     File,
 }
 
