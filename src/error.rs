@@ -225,6 +225,16 @@ pub enum Error {
         /// The archive.
         path: PathBuf,
     },
+    /// A budget on memory that not even what is always needed fits into.
+    #[error("a budget of {found} bytes is too small for {}: it needs {needed}", path.display())]
+    BudgetTooSmall {
+        /// The archive.
+        path: PathBuf,
+        /// Bytes given.
+        found: u64,
+        /// Bytes needed: the pages, and a producer's few slots.
+        needed: u64,
+    },
     /// Another producer, of this process or another one, has the archive open.
     #[error("{} is locked by another producer: only one can write at a time", path.display())]
     Locked {

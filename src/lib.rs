@@ -16,7 +16,7 @@ pub use error::{ArchiveId, Corruption, Error, Foreign, Result};
 pub use ring::batch::ReadBatch;
 pub use ring::by_position::Io;
 pub use ring::lookup::{Geometry, GeometryError};
-pub use ring::options::{ReadOptions, RingOptions};
+pub use ring::options::{ReadOptions, RingOptions, WriteOptions};
 pub use ring::producer::{CloseError, Producer};
 pub use ring::range::{RangeCursor, Records};
 pub use ring::read::Read;

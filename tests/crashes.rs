@@ -20,7 +20,7 @@ mod walks;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use ringkeep::{Read, SyncPolicy};
+use ringkeep::{Io, Read, SyncPolicy};
 use trial::Trial;
 
 /// Crashes under each policy, unless `RINGKEEP_CRASHES` says otherwise.
@@ -198,9 +198,12 @@ fn a_search_by_time_misses_nothing_after_a_crash() {
 
 #[test]
 fn a_walk_without_a_mapping_finds_what_a_mapped_one_finds_wherever_its_producer_died() {
-    let walks: Vec<_> = (1..400).filter_map(walks::walks_after_a_death).collect();
-    assert!(walks.len() > 50, "only {} steps", walks.len());
-    for (step, [mapped, by_position]) in walks.iter().enumerate() {
-        assert_eq!(mapped, by_position, "step {}", step + 1);
+    for io in [Io::Mapped, Io::File] {
+        let walks: Vec<_> =
+            (1..400).filter_map(|step| walks::walks_after_a_death(step, io)).collect();
+        assert!(walks.len() > 50, "only {} steps", walks.len());
+        for (step, [mapped, by_position]) in walks.iter().enumerate() {
+            assert_eq!(mapped, by_position, "step {} {io:?}", step + 1);
+        }
     }
 }

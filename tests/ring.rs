@@ -11,6 +11,8 @@ mod by_position;
 mod damage;
 #[path = "ring/durable.rs"]
 mod durable;
+#[path = "ring/forms.rs"]
+mod forms;
 #[path = "ring/gaps.rs"]
 mod gaps;
 #[path = "ring/leftovers.rs"]

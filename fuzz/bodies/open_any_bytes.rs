@@ -14,7 +14,7 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use ringkeep::{Error, Producer, Read, ReadOptions, Result, Ring, RingOptions, SimDisk, Start};
+use ringkeep::{Error, Read, ReadOptions, Result, Ring, RingOptions, SimDisk, Start, WriteOptions};
 
 const PAGE: usize = 4096;
 
@@ -133,7 +133,7 @@ fn follow(ring: &Ring) -> Result<()> {
 }
 
 fn write_some(disk: &SimDisk, path: &Path) -> Result<()> {
-    let mut producer = Producer::open_on(disk, path)?;
+    let mut producer = WriteOptions::new().on(disk).open(path)?;
     let ring = producer.ring();
     let payload = vec![0xA5; ring.geometry().record_size];
     for _ in 0..10 {

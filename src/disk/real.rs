@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     fs,
     io::{self, IoSliceMut, Write as _},
+    ops::Range,
     os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::Path,
     time::{Duration, Instant},
@@ -213,13 +214,18 @@ impl RealFile {
         self.file.write_all_at(bytes, offset)
     }
 
+    pub(crate) fn write_back(&self, bytes: Range<u64>) -> io::Result<()> {
+        raw::write_back(&self.file, bytes)
+    }
+
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.file.sync_all()
     }
 
-    pub(crate) fn map(&self, length: usize, access: Access) -> io::Result<Region> {
+    pub(crate) fn map(&self, bytes: Range<u64>, access: Access) -> io::Result<Region> {
+        let length = usize::try_from(bytes.end - bytes.start).map_err(io::Error::other)?;
         let mut options = MmapOptions::new();
-        options.len(length);
+        options.offset(bytes.start).len(length);
         let map = match access {
             Access::Read => options.map_raw_read_only(&self.file)?,
             Access::Write => options.map_raw(&self.file)?,

@@ -2,7 +2,7 @@
 //! lose power. Structures see [`Disk`] and [`File`] only, so every promise about crashes can be
 //! tried out on the same code that runs on a real disk.
 
-use std::{ffi::OsString, io, path::Path, time::Duration};
+use std::{ffi::OsString, io, ops::Range, path::Path, time::Duration};
 
 #[cfg(feature = "test-util")]
 use super::sim::{SimDisk, SimFile};
@@ -186,14 +186,20 @@ impl File {
         dispatch!(self: Self, file => file.write_at(bytes, offset))
     }
 
+    /// Waits until what was stored in a range is on its way out of memory: the kernel holds it no
+    /// longer as dirty. It is not durable before a sync.
+    pub(crate) fn write_back(&self, bytes: Range<u64>) -> io::Result<()> {
+        dispatch!(self: Self, file => file.write_back(bytes))
+    }
+
     /// Makes content, length and allocation durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
         dispatch!(self: Self, file => file.sync())
     }
 
-    /// Shares the first `length` bytes with every other mapping of this file.
-    pub(crate) fn map(&self, length: usize, access: Access) -> io::Result<Region> {
-        dispatch!(self: Self, file => file.map(length, access))
+    /// Shares a range that begins with a page with every other mapping of this file.
+    pub(crate) fn map(&self, bytes: Range<u64>, access: Access) -> io::Result<Region> {
+        dispatch!(self: Self, file => file.map(bytes, access))
     }
 
     /// Takes the exclusive lock; `false` when somebody else holds it.

@@ -1,4 +1,4 @@
-//! An opened archive: its files, its mapped shards, and everything a reader works out from them.
+//! An opened archive: its pages, its slots, and everything a reader works out from them.
 //!
 //! Nothing here writes. [`View`] is what any process concludes from the pages; reading one slot is
 //! in `reading.rs`.
@@ -6,31 +6,43 @@
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use super::{
-    by_position::{ByPosition, Io, pages},
+    budget::{Budget, WINDOW_BYTES},
+    by_position::Io,
     cursors::{Cursors, HotPage},
     layout::{
         self, CHECKPOINT_BYTES, CHECKPOINTS, Checkpoint, CrashRange, Identity, NoIdentity,
         RANGES_MAX,
     },
     lookup::{Geometry, Id, Place},
+    pages::{self, Pages},
     schema::{Schema, TimeField},
+    shards::Shards,
 };
 use crate::{
-    disk::{
-        raw::{Region, Stripes},
-        seam::{Access, BootId, Disk, File, FileId, FileKind, network_file_system},
-    },
+    disk::seam::{Access, BootId, Disk, File, FileId, FileKind, network_file_system},
     error::{Corruption, Error, Foreign, Result},
 };
 
 /// Looks at the pages until they agree, that often at most; a producer moves them rarely.
 const LOOKS_MAX: u32 = 1_000;
 
-/// The files of an archive, opened and mapped.
+/// How the files of an archive are opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Opening {
+    pub(crate) access: Access,
+    pub(crate) io: Io,
+    /// Bytes that may be resident, and dirty.
+    pub(crate) resident_budget: Option<u64>,
+}
+
+/// The files of an archive, opened.
 #[derive(Debug)]
 pub(crate) struct Archive {
     pub(crate) disk: Disk,
@@ -39,11 +51,11 @@ pub(crate) struct Archive {
     /// The columns, if the identity's text makes sense to this version.
     pub(crate) schema: Option<Schema>,
     pub(crate) time: Option<TimeField>,
-    pub(crate) shards: Vec<Shard>,
-    /// In place of mappings.
-    pub(crate) by_position: Option<ByPosition>,
+    pub(crate) pages: Pages,
+    pub(crate) shards: Shards,
+    pub(crate) budget: Option<Budget>,
     /// The first file; in a producer it holds the machine-wide lock.
-    pub(crate) file: File,
+    pub(crate) file: Arc<File>,
     pub(crate) file_id: FileId,
     /// Of this machine, now.
     pub(crate) boot: BootId,
@@ -51,13 +63,6 @@ pub(crate) struct Archive {
     believed_epoch: AtomicU64,
     /// Flushes of slots by this process.
     pub(crate) syncs: AtomicU64,
-}
-
-/// One file: mapped, or read by position with no more than a copy of its pages here.
-#[derive(Debug)]
-pub(crate) struct Shard {
-    pub(crate) region: Region,
-    pub(crate) slots_offset: usize,
 }
 
 /// What any process works out from the pages, without writing.
@@ -85,19 +90,13 @@ pub(crate) struct Session {
 }
 
 impl Archive {
-    /// Opens an archive for reading.
-    pub(crate) fn open_to_read(disk: &Disk, path: &Path, io: Io) -> Result<Self> {
-        let file = disk.open(path, Access::Read).map_err(opening(path))?;
-        Self::from_first_file(disk, path, file, Access::Read, io)
-    }
-
-    /// Opens an archive for writing and takes its lock, before anything else.
-    pub(crate) fn open_to_write(disk: &Disk, path: &Path) -> Result<Self> {
-        let file = disk.open(path, Access::Write).map_err(opening(path))?;
-        if !file.try_lock().map_err(Error::io("lock", path))? {
+    /// Opens an archive. Whoever writes takes its lock before anything else.
+    pub(crate) fn open(disk: &Disk, path: &Path, opening: Opening) -> Result<Self> {
+        let file = disk.open(path, opening.access).map_err(cannot_open(path))?;
+        if opening.access == Access::Write && !file.try_lock().map_err(Error::io("lock", path))? {
             return Err(Error::Locked { path: path.into() });
         }
-        Self::from_first_file(disk, path, file, Access::Write, Io::Mapped)
+        Self::from_first_file(disk, path, file, opening)
     }
 
     /// Checks every identity page, and maps if that is wanted; `file` is locked already if it is to
@@ -106,35 +105,31 @@ impl Archive {
         disk: &Disk,
         path: &Path,
         file: File,
-        access: Access,
-        io: Io,
+        opening: Opening,
     ) -> Result<Self> {
-        let shard = |file: &File, path: &Path, identity: &Identity| match io {
-            Io::Mapped => map_shard(file, path, identity, access),
-            Io::File => unmapped_shard(identity, path),
-        };
         let kind = file.file_system_type().map_err(Error::io("look at", path))?;
         refuse_network_file_system(kind, path)?;
         let identity = read_identity(&file, path)?;
         check_same_archive(path, &identity, &identity, 0)?;
-        let mut shards = vec![shard(&file, path, &identity)?];
-        let mut others = Vec::new();
+        let file = Arc::new(file);
+        let mut files = vec![Arc::clone(&file)];
         for index in 1..identity.geometry.shards {
             let path = shard_path(path, index);
-            let file = disk.open(&path, access).map_err(opening_shard(&path, &identity))?;
+            let file = disk.open(&path, opening.access);
+            let file = file.map_err(cannot_open_shard(&path, &identity))?;
             let found = read_identity(&file, &path)?;
             check_same_archive(&path, &found, &identity, index)?;
-            shards.push(shard(&file, &path, &found)?);
-            if io == Io::File {
-                others.push(file);
-            }
+            files.push(Arc::new(file));
         }
+        let budget = Budget::of(path, &identity.geometry, opening)?;
+        let (pages, shards) = take_form(path, &identity, files, opening, budget)?;
         let schema = Schema::of_records(&identity.schema, identity.geometry.record_size).ok();
         Ok(Self {
             disk: disk.clone(),
             path: path.into(),
+            pages,
             shards,
-            by_position: (io == Io::File).then(|| ByPosition::new(others)),
+            budget,
             file_id: file.id().map_err(Error::io("look at", path))?,
             boot: disk.boot_id().map_err(Error::io("learn the boot id for", path))?,
             identity,
@@ -146,47 +141,30 @@ impl Archive {
         })
     }
 
-    /// Puts every slot under a stripe's lock, for the producer's process.
-    pub(crate) fn guard_slots(&mut self, stripes: &Stripes) {
-        let slot_size = self.geometry().slot_size();
-        let slots = usize::try_from(self.geometry().slots_per_shard).unwrap_or(usize::MAX);
-        for (index, shard) in self.shards.iter_mut().enumerate() {
-            let (first, before) = (shard.slots_offset, index.wrapping_mul(slots));
-            shard.region.guard_slots(first, slot_size, stripes.clone(), before);
-        }
-    }
-
     pub(crate) fn geometry(&self) -> &Geometry {
         &self.identity.geometry
     }
 
     pub(crate) fn cursors(&self) -> Cursors<'_> {
-        Cursors(&self.shards[0].region)
+        Cursors(&self.pages)
     }
 
     #[inline]
-    pub(crate) fn place(&self, id: Id) -> (&Shard, usize) {
-        let Place { shard, slot } = self.geometry().place_of(self.geometry().slot_of(id));
-        (&self.shards[shard], slot)
+    pub(crate) fn place(&self, id: Id) -> Place {
+        self.geometry().place_of(self.geometry().slot_of(id))
     }
 
     /// File and byte offset of an id's slot.
     pub(crate) fn locate(&self, id: Id) -> (PathBuf, u64) {
-        let Place { shard, slot } = self.geometry().place_of(self.geometry().slot_of(id));
-        let offset = self.shards[shard].slots_offset + slot * self.geometry().slot_size();
-        (self.shard_file(shard), offset as u64)
-    }
-
-    /// Path of a shard's file.
-    pub(crate) fn shard_file(&self, shard: usize) -> PathBuf {
-        shard_path(&self.path, u32::try_from(shard).unwrap_or(u32::MAX))
+        let place = self.place(id);
+        (self.shards.file_path(place.shard), self.shards.offset_of(place))
     }
 
     /// The newest valid checkpoint and its page. One always is: only the older one is ever written.
     pub(crate) fn checkpoint(&self) -> Option<(Checkpoint, usize)> {
         let valid = |page: usize| {
             let mut bytes = [0; CHECKPOINT_BYTES];
-            self.shards[0].region.read(CHECKPOINTS[page], &mut bytes);
+            self.pages.read(CHECKPOINTS[page], &mut bytes);
             let checkpoint = Checkpoint::decode(&bytes, self.identity.salt).ok()?;
             Some((checkpoint, page))
         };
@@ -196,9 +174,9 @@ impl Archive {
     /// What the pages say, looked at until two looks agree or the hot page is believed.
     pub(crate) fn view(&self) -> Result<View> {
         for look in 0..LOOKS_MAX {
-            self.refresh(pages::HOT)?;
+            self.pages.refresh(pages::HOT)?;
             let hot = self.cursors().load_all();
-            self.refresh(pages::BOTH_CHECKPOINTS)?;
+            self.pages.refresh(pages::BOTH_CHECKPOINTS)?;
             // After the hot page: its claim was covered by the limit before it was stored.
             let Some((checkpoint, _)) = self.checkpoint() else {
                 pause(look);
@@ -208,9 +186,9 @@ impl Archive {
             if view.believed {
                 return Ok(view);
             }
-            self.refresh(pages::BOTH_CHECKPOINTS)?;
+            self.pages.refresh(pages::BOTH_CHECKPOINTS)?;
             let again = self.checkpoint().map(|(checkpoint, _)| checkpoint.sequence);
-            self.refresh(pages::HOT)?;
+            self.pages.refresh(pages::HOT)?;
             if self.cursors().load_all() == hot && again == Some(view.checkpoint.sequence) {
                 return Ok(view);
             }
@@ -265,7 +243,7 @@ impl Archive {
     /// What a reader relies on now. Cheap while a hot page that was believed stays in its epoch.
     #[inline]
     pub(crate) fn session(&self) -> Result<Session> {
-        self.refresh(pages::HOT)?;
+        self.pages.refresh(pages::HOT)?;
         let epoch = self.cursors().epoch();
         let known = self.believed_epoch.load(Relaxed) == epoch.wrapping_add(1);
         if known && self.cursors().boot() == self.boot {
@@ -346,11 +324,11 @@ impl Archive {
     /// Whether another archive was written over this one, in the same file.
     pub(crate) fn is_overwritten(&self) -> bool {
         // What cannot be read is told by the next read; it is no other archive.
-        if self.refresh(pages::IDENTITY).is_err() {
+        if self.pages.refresh(pages::IDENTITY).is_err() {
             return false;
         }
         let mut archive = [0; 16];
-        self.shards[0].region.read(layout::identity::ARCHIVE_ID, &mut archive);
+        self.pages.read(layout::identity::ARCHIVE_ID, &mut archive);
         archive != self.identity.archive.0
     }
 }
@@ -450,31 +428,44 @@ fn check_same_archive(path: &Path, found: &Identity, first: &Identity, index: u3
     })
 }
 
-fn map_shard(file: &File, path: &Path, identity: &Identity, access: Access) -> Result<Shard> {
-    let fit = |bytes: u64| {
-        usize::try_from(bytes).map_err(|_| Error::Io {
-            action: "map",
-            path: path.into(),
-            source: std::io::ErrorKind::OutOfMemory.into(),
-        })
+/// Pages and slots as they were asked for; or as near to that as the system allows: what cannot be
+/// mapped is read and written by position.
+fn take_form(
+    path: &Path,
+    identity: &Identity,
+    files: Vec<Arc<File>>,
+    opening: Opening,
+    budget: Option<Budget>,
+) -> Result<(Pages, Shards)> {
+    let (access, geometry) = (opening.access, &identity.geometry);
+    let by_position = |files: Vec<Arc<File>>| {
+        let pages = Pages::copy(&files[0], path, identity, access)?;
+        Ok((pages, Shards::by_position(path, geometry, files, 0)))
     };
-    let length = fit(identity.file_bytes())?;
-    Ok(Shard {
-        region: file.map(length, access).map_err(Error::io("map", path))?,
-        slots_offset: fit(layout::slots_offset(identity.shard, identity.geometry.record_size))?,
-    })
+    if opening.io == Io::File {
+        return by_position(files);
+    }
+    let pages = match Pages::map(&files[0], path, identity, access) {
+        // A file system without shared mappings.
+        Err(error) if has_code(&error, libc::ENODEV) => return by_position(files),
+        pages => pages?,
+    };
+    if budget.is_none() {
+        match Shards::map(path, geometry, files.clone(), access) {
+            // Too large for the address space.
+            Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => {}
+            mapped => return Ok((pages, mapped.map_err(Error::io("map", path))?)),
+        }
+    }
+    let window_bytes = budget.map_or(WINDOW_BYTES, |budget| budget.window_bytes);
+    Ok((pages, Shards::by_position(path, geometry, files, window_bytes)))
 }
 
-/// The shard of a file that is not mapped: `cache.dat` has a copy of its pages.
-fn unmapped_shard(identity: &Identity, path: &Path) -> Result<Shard> {
-    let slots_offset = layout::slots_offset(identity.shard, identity.geometry.record_size);
-    let slots_offset = usize::try_from(slots_offset).unwrap_or(usize::MAX);
-    let pages = if identity.shard == 0 { slots_offset } else { layout::PAGE };
-    let region = Region::of_memory(pages).map_err(Error::io("copy the pages of", path))?;
-    Ok(Shard { region, slots_offset })
+fn has_code(error: &Error, code: i32) -> bool {
+    matches!(error, Error::Io { source, .. } if source.raw_os_error() == Some(code))
 }
 
-fn opening(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+fn cannot_open(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     move |source| match source.kind() {
         std::io::ErrorKind::NotFound => Error::NotFound { path: path.into() },
         std::io::ErrorKind::IsADirectory => {
@@ -484,7 +475,7 @@ fn opening(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     }
 }
 
-fn opening_shard(path: &Path, identity: &Identity) -> impl FnOnce(std::io::Error) -> Error {
+fn cannot_open_shard(path: &Path, identity: &Identity) -> impl FnOnce(std::io::Error) -> Error {
     let shards = identity.geometry.shards;
     move |source| match source.kind() {
         std::io::ErrorKind::NotFound => Error::MissingShard { path: path.into(), shards },

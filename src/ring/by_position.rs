@@ -1,11 +1,10 @@
-//! What an archive has instead of mappings, for readers that a bad sector or a file that was cut
-//! short must not kill. `fetch.rs` reads with it.
+//! Mapped or by position: what a user chooses, and what goes wrong without a mapping.
 
-use parking_lot::Mutex;
+use std::{io, path::Path};
 
-use crate::disk::seam::File;
+use crate::{disk::seam::File, error::Error};
 
-/// How an archive's bytes are read.
+/// How an archive's bytes are read and written.
 ///
 /// # Examples
 ///
@@ -27,42 +26,19 @@ pub enum Io {
     /// By position, without a mapping: the same faults are errors. A single read takes three system
     /// calls. A walk takes three for 64 KiB; an update of what it has read already shows in the
     /// next walk, and to a tailer after 60 milliseconds at most. A reader that waits looks again
-    /// and again, 17 times a second at last.
+    /// and again, 17 times a second at last. An append takes three system calls, and so does a
+    /// batch for each of its records and two for each 256 of them.
     File,
 }
 
-/// What an archive has instead of mappings.
-#[derive(Debug)]
-pub(crate) struct ByPosition {
-    /// All files but the first.
-    others: Vec<File>,
-    /// Held while pages are copied.
-    pub(crate) copy: Mutex<Vec<u8>>,
-}
-
-/// Pages of `cache.dat` that change.
-pub(crate) mod pages {
-    use std::ops::Range;
-
-    use crate::ring::layout::{self, CHECKPOINT_BYTES, CHECKPOINTS, hot};
-
-    pub(crate) const IDENTITY: Range<usize> = 0..layout::PAGE;
-    pub(crate) const HOT: Range<usize> = hot::CLAIM..hot::FUTEX + 8;
-    pub(crate) const BOTH_CHECKPOINTS: Range<usize> =
-        CHECKPOINTS[0]..CHECKPOINTS[1] + CHECKPOINT_BYTES;
-
-    pub(crate) fn redo(record_size: usize) -> Range<usize> {
-        layout::REDO..layout::REDO_PAYLOAD + record_size + 4
+/// Why a file that was whole when it was opened cannot be read now.
+pub(crate) fn unreadable(file: &File, path: &Path, expected_bytes: u64, error: io::Error) -> Error {
+    if error.kind() != io::ErrorKind::UnexpectedEof {
+        return Error::io("read", path)(error);
     }
-}
-
-impl ByPosition {
-    pub(crate) fn new(others: Vec<File>) -> Self {
-        Self { others, copy: Mutex::default() }
-    }
-
-    /// The file of a shard; the archive has the first one.
-    pub(crate) fn file<'a>(&'a self, first: &'a File, shard: usize) -> &'a File {
-        shard.checked_sub(1).map_or(first, |index| &self.others[index])
+    let path = path.into();
+    match file.length() {
+        Ok(found_bytes) => Error::CutShort { path, found_bytes, expected_bytes },
+        Err(error) => Error::io("look at", &path)(error),
     }
 }

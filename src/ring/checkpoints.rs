@@ -45,11 +45,9 @@ impl Checkpoints {
     /// Stores a page with the next sequence number over the older one, and flushes it.
     pub(crate) fn write(&mut self, archive: &Archive, page: Checkpoint) -> Result<()> {
         let page = Checkpoint { sequence: self.newest.sequence + 1, ..page };
-        let region = &archive.shards[0].region;
         let older = 1 - self.page;
-        region.write(CHECKPOINTS[older], &page.encode(archive.identity.salt));
-        let synced = region.sync(CHECKPOINTS[older], CHECKPOINT_BYTES);
-        synced.map_err(Error::io("sync", &archive.path))?;
+        archive.pages.write(CHECKPOINTS[older], &page.encode(archive.identity.salt));
+        archive.pages.sync(CHECKPOINTS[older], CHECKPOINT_BYTES)?;
         (self.newest, self.page) = (page, older);
         Ok(())
     }

@@ -14,8 +14,10 @@ use std::{
 };
 
 use super::{
-    archive::{Archive, directory_of, read_identity, refuse_network_file_system, shard_path},
-    by_position::Io,
+    archive::{
+        Archive, Opening, directory_of, read_identity, refuse_network_file_system, shard_path,
+    },
+    budget::Budget,
     layout::{self, CHECKPOINTS, Checkpoint, Identity, file_bytes},
     lookup::Geometry,
 };
@@ -36,7 +38,14 @@ pub(crate) struct Blueprint {
 }
 
 /// Creates an archive and returns it open and locked.
-pub(crate) fn create(disk: &Disk, path: &Path, blueprint: &Blueprint) -> Result<Archive> {
+pub(crate) fn create(
+    disk: &Disk,
+    path: &Path,
+    blueprint: &Blueprint,
+    opening: Opening,
+) -> Result<Archive> {
+    // A budget too small is refused before anything is made.
+    Budget::of(path, &blueprint.geometry, opening)?;
     let directory = directory_of(path);
     let kind = disk.file_system_type(directory);
     let kind = kind.map_err(Error::io("find the directory", directory))?;
@@ -49,7 +58,7 @@ pub(crate) fn create(disk: &Disk, path: &Path, blueprint: &Blueprint) -> Result<
         made.undo();
         return Err(error);
     }
-    Archive::from_first_file(disk, path, first, Access::Write, Io::Mapped)
+    Archive::from_first_file(disk, path, first, opening)
 }
 
 /// Files made so far, under the names they have now.

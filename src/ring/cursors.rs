@@ -21,15 +21,12 @@ use std::sync::atomic::{
     fence,
 };
 
-use super::layout::hot;
-use crate::disk::{
-    raw::Region,
-    seam::{BootId, FileId},
-};
+use super::{layout::hot, pages::Pages};
+use crate::disk::seam::{BootId, FileId};
 
-/// The words of the hot page in the first shard's region.
+/// The words of the hot page.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Cursors<'a>(pub(crate) &'a Region);
+pub(crate) struct Cursors<'a>(pub(crate) &'a Pages);
 
 /// One consistent look at the hot page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -200,14 +197,14 @@ impl Cursors<'_> {
     // Waiting, in any process.
 
     pub(crate) fn wait_word(self) -> u32 {
-        self.0.wait_word(hot::FUTEX)
+        self.0.wait_word()
     }
 
     pub(crate) fn wait(self, seen: u32, timeout: std::time::Duration) {
-        self.0.wait(hot::FUTEX, seen, timeout);
+        self.0.wait(seen, timeout);
     }
 
     pub(crate) fn wake(self) {
-        self.0.wake(hot::FUTEX);
+        self.0.wake();
     }
 }

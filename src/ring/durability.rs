@@ -21,8 +21,13 @@ use std::{
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{
-    archive::Archive, checkpoints::Checkpoints, flush::sync_slots, layout::Checkpoint, lookup::Id,
-    recover::Recovered, redo,
+    archive::Archive,
+    checkpoints::Checkpoints,
+    flush::{sync_slots, write_back},
+    layout::Checkpoint,
+    lookup::Id,
+    recover::Recovered,
+    redo,
 };
 use crate::error::{Error, Result};
 
@@ -49,6 +54,10 @@ struct Progress {
     stop: bool,
     interval: Option<Duration>,
     unproven: Range<u64>,
+    /// Ids below it are not dirty in the page cache.
+    clean: u64,
+    /// Ids below it should not be.
+    clean_wanted: u64,
 }
 
 /// A sync between its beginning and its end.
@@ -86,6 +95,7 @@ pub(crate) struct NoNewSync<'a> {
 impl Durability {
     pub(crate) fn new(archive: Arc<Archive>, recovered: Recovered) -> Self {
         let Recovered { checkpoints, unproven } = recovered;
+        let next = archive.cursors().next();
         Self {
             archive,
             limit: AtomicU64::new(checkpoints.newest().limit),
@@ -97,6 +107,8 @@ impl Durability {
                 stop: false,
                 interval: None,
                 unproven,
+                clean: next,
+                clean_wanted: next,
             }),
             changed: Condvar::new(),
             poison: OnceLock::new(),
@@ -111,6 +123,17 @@ impl Durability {
             None => Ok(()),
             Some(poison) => Err(poison.error()),
         }
+    }
+
+    /// A page that could not be written ends a producer as a sync that failed.
+    #[inline]
+    pub(crate) fn check_pages(&self) -> Result<()> {
+        let written = self.archive.pages.check();
+        if let Err(error) = &written {
+            self.poison.get_or_init(|| Poison::of(error, &self.archive.path));
+            return self.telling(written);
+        }
+        Ok(())
     }
 
     /// Runs one sync at a time, and none after one that failed. The kernel tells an error once for
@@ -153,9 +176,8 @@ impl Durability {
 
     fn flush_slots(&self, sync: &Sync) -> Result<()> {
         let archive = &self.archive;
-        for id in last_of(&sync.unproven, archive.geometry().slots) {
-            let (shard, slot) = archive.place(Id(id));
-            shard.region.write_slot_again(slot);
+        if !sync.unproven.is_empty() {
+            self.telling(self.syncing(|| store_again(archive, &sync.unproven)))?;
         }
         let durable = archive.cursors().durable();
         if durable < sync.target {
@@ -179,6 +201,7 @@ impl Durability {
                 cursors.set_durable(target);
                 cursors.wake();
             }
+            progress.clean = progress.clean.max(target);
             self.changed.notify_all();
         }
     }
@@ -242,6 +265,53 @@ impl Durability {
     pub(crate) fn set_interval(&self, interval: Option<Duration>) {
         self.progress.lock().interval = interval;
         self.changed.notify_all();
+    }
+
+    // The budget.
+
+    /// Lets what is below `next` leave the page cache's dirty bytes; waits until so few are left
+    /// that ids up to `end` may be stored. The id below which none is dirty.
+    pub(crate) fn write_back(&self, next: u64, end: u64, dirty_slots: u64) -> Result<u64> {
+        let mut progress = self.progress.lock();
+        progress.clean_wanted = progress.clean_wanted.max(next);
+        self.changed.notify_all();
+        if !self.archive.disk.has_threads() {
+            drop(progress);
+            self.write_back_wanted()?;
+            progress = self.progress.lock();
+        }
+        while progress.clean.saturating_add(dirty_slots) < end {
+            self.check()?;
+            self.changed.wait(&mut progress);
+        }
+        Ok(progress.clean)
+    }
+
+    fn write_back_wanted(&self) -> Result<()> {
+        let progress = self.progress.lock();
+        let ids = progress.clean..progress.clean_wanted.max(progress.clean);
+        drop(progress);
+        self.telling(self.syncing(|| write_back(&self.archive, ids.clone())))?;
+        let mut progress = self.progress.lock();
+        progress.clean = progress.clean.max(ids.end);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// Lets all slots leave the page cache's dirty bytes.
+    pub(crate) fn write_back_all(&self) -> Result<()> {
+        let slots = 0..self.archive.geometry().slots;
+        self.telling(self.syncing(|| self.archive.shards.write_back(slots)))
+    }
+
+    /// Ids up to this one are not going to be stored.
+    pub(crate) fn skip_to(&self, id: u64) -> Result<()> {
+        if self.archive.budget.is_some() {
+            self.write_back_all()?;
+            let mut progress = self.progress.lock();
+            (progress.clean, progress.clean_wanted) = (id, id);
+        }
+        Ok(())
     }
 
     // The limit.
@@ -336,6 +406,7 @@ impl Durability {
                 Task::Stop => return,
                 Task::Raise => self.raise_limit_early(),
                 Task::Sync => self.sync(),
+                Task::WriteBack => self.write_back_wanted(),
             };
             if done.is_err() {
                 // It stays as poison; the producer reports it.
@@ -356,6 +427,9 @@ impl Durability {
             // Cleared by `begin`, so that a request stands until its sync has a target.
             if progress.sync_requested {
                 return Task::Sync;
+            }
+            if progress.clean < progress.clean_wanted {
+                return Task::WriteBack;
             }
             let Some(interval) = progress.interval else {
                 self.changed.wait(&mut progress);
@@ -395,6 +469,7 @@ enum Task {
     Stop,
     Raise,
     Sync,
+    WriteBack,
 }
 
 impl Poison {
@@ -414,6 +489,18 @@ impl Poison {
         let source = self.code.map_or_else(|| self.kind.into(), io::Error::from_raw_os_error);
         Error::Poisoned { path: self.path.clone(), source }
     }
+}
+
+/// Stores slots again that may be in the page cache only.
+fn store_again(archive: &Archive, unproven: &Range<u64>) -> Result<()> {
+    let step = archive.budget.map_or(u64::MAX, |budget| budget.step());
+    for (id, stored) in last_of(unproven, archive.geometry().slots).zip(1_u64..) {
+        archive.shards.write_again(archive.place(Id(id)))?;
+        if stored.is_multiple_of(step) {
+            write_back(archive, id + 1 - step..id + 1)?;
+        }
+    }
+    Ok(())
 }
 
 /// The ids of a range whose slots no later id of it shares.

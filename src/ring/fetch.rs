@@ -1,18 +1,10 @@
-//! Reading without a mapping: by position, so that a bad sector or a file that was cut short is an
-//! error and not a signal.
+//! Reading many slots at once, for whoever walks over neighbouring ids of an archive whose slots
+//! are not mapped.
 //!
-//! The pages of `cache.dat` are copied into memory of this process, where all other code finds them
-//! as it would in a mapping. What a mapping shows by itself is fetched here by `Archive::refresh`:
-//! the hot page before each look at a slot and behind it, the others where they are needed. Copies
-//! are taken one at a time, so that no older one comes over a newer one. The kernel copies aligned
-//! words whole, as the producer stores them.
-//!
-//! Slots are read straight into the reader's buffer. Whoever walks over neighbouring ids reads many
-//! at once ([`Ahead`]): a slot that proves its record under its id is that record, as it was when
-//! the copy was taken; every other one is looked at again with all care.
+//! A slot that proves its record under its id is that record, as it was when the copy was taken;
+//! every other one is looked at again with all care.
 
 use std::{
-    io,
     ops::Range,
     sync::atomic::{Ordering, fence},
     time::Duration,
@@ -20,15 +12,11 @@ use std::{
 
 use super::{
     archive::Archive,
-    by_position::{ByPosition, pages},
-    layout,
     lookup::Id,
+    pages,
     slot::{self, Content},
 };
-use crate::{
-    disk::seam::File,
-    error::{Error, Result},
-};
+use crate::error::Result;
 
 /// Bytes that are read ahead at once, if a slot is not larger.
 const AHEAD_BYTES: usize = 64 << 10;
@@ -37,61 +25,13 @@ const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(60);
 
 impl Archive {
-    /// Fetches pages that a mapping would show by itself.
-    #[inline]
-    pub(crate) fn refresh(&self, bytes: Range<usize>) -> Result<()> {
-        match &self.by_position {
-            None => Ok(()),
-            Some(files) => self.copy_pages(files, bytes),
-        }
-    }
-
-    fn copy_pages(&self, files: &ByPosition, bytes: Range<usize>) -> Result<()> {
-        let mut copy = files.copy.lock();
-        copy.resize(bytes.len(), 0);
-        let read = self.file.read_at(&mut copy, bytes.start as u64);
-        read.map_err(|error| self.unreadable(&self.file, 0, error))?;
-        self.shards[0].region.write(bytes.start, &copy);
-        Ok(())
-    }
-
-    /// Reads one slot, or several back to back, if the archive is not mapped.
-    pub(crate) fn read_slots(
-        &self,
-        id: Id,
-        first: &mut [u8],
-        rest: &mut [u8],
-    ) -> Option<Result<()>> {
-        let files = self.by_position.as_ref()?;
-        let place = self.geometry().place_of(self.geometry().slot_of(id));
-        let file = files.file(&self.file, place.shard);
-        let offset =
-            self.shards[place.shard].slots_offset + place.slot * self.geometry().slot_size();
-        let read = file.read_both_at(first, rest, offset as u64);
-        Some(read.map_err(|error| self.unreadable(file, place.shard, error)))
-    }
-
-    /// Why a file that was whole when it was opened cannot be read now.
-    fn unreadable(&self, file: &File, shard: usize, error: io::Error) -> Error {
-        let path = self.shard_file(shard);
-        if error.kind() != io::ErrorKind::UnexpectedEof {
-            return Error::io("read", &path)(error);
-        }
-        let index = u32::try_from(shard).unwrap_or(u32::MAX);
-        let expected_bytes = layout::file_bytes(self.geometry(), index);
-        match file.length() {
-            Ok(found_bytes) => Error::CutShort { path, found_bytes, expected_bytes },
-            Err(error) => Error::io("look at", &path)(error),
-        }
-    }
-
     /// How long a reader that has looked so often in vain may sleep before it looks again.
     pub(crate) fn pause_after(&self, looks: u32, bound: Duration) -> Duration {
-        match self.by_position {
+        if !self.pages.are_polled() {
             // The producer wakes it.
-            None => bound,
-            Some(_) => (PAUSE_MIN * (1 << looks.min(6))).min(PAUSE_MAX).min(bound),
+            return bound;
         }
+        (PAUSE_MIN * (1 << looks.min(6))).min(PAUSE_MAX).min(bound)
     }
 }
 
@@ -115,7 +55,7 @@ impl Ahead {
         end: u64,
         payload: &mut [u8],
     ) -> Result<bool> {
-        if archive.by_position.is_none() {
+        if archive.shards.are_mapped() {
             return Ok(false);
         }
         if !self.ids.contains(&id) && !self.apart.contains(&id) {
@@ -150,7 +90,7 @@ impl Ahead {
             return Ok(());
         }
         let geometry = archive.geometry();
-        let place = geometry.place_of(geometry.slot_of(Id(id)));
+        let place = archive.place(Id(id));
         let shard = u32::try_from(place.shard).unwrap_or(u32::MAX);
         let fit = (AHEAD_BYTES / geometry.slot_size()).max(1) as u64;
         let in_file = geometry.slots_in(shard) - place.slot as u64;
@@ -158,12 +98,12 @@ impl Ahead {
         self.slots.resize(usize::try_from(count).unwrap_or(0) * geometry.slot_size(), 0);
         let before = archive.cursors().counter();
         self.apart = id..id + count;
-        if !matches!(archive.read_slots(Id(id), &mut self.slots, &mut []), Some(Ok(()))) {
+        if archive.shards.read_many(place, &mut self.slots).is_err() {
             // One of them may be unreadable; which one, single looks tell.
             return Ok(());
         }
         fence(Ordering::Acquire);
-        archive.refresh(pages::HOT)?;
+        archive.pages.refresh(pages::HOT)?;
         // Beside a rewrite, or one that died, the redo slot may know better than the slots.
         let after = archive.cursors().counter();
         if session.cold.is_some() || (before == after && after.is_multiple_of(2)) {

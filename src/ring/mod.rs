@@ -6,6 +6,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod batch;
+mod budget;
 pub(crate) mod by_position;
 mod checkpoints;
 mod clock;
@@ -18,6 +19,7 @@ mod helpers;
 pub(crate) mod layout;
 pub(crate) mod lookup;
 pub(crate) mod options;
+mod pages;
 pub(crate) mod producer;
 pub(crate) mod range;
 pub(crate) mod read;
@@ -27,6 +29,7 @@ mod recover;
 mod redo;
 mod rewriting;
 pub(crate) mod schema;
+mod shards;
 mod slot;
 pub(crate) mod stats;
 pub(crate) mod tailer;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    archive::Archive,
+    archive::{Archive, Opening},
     by_position::Io,
     create::{Blueprint, create},
     lookup::{Geometry, Sharding},
@@ -12,7 +12,10 @@ use super::{
     schema::Schema,
 };
 use crate::{
-    disk::{seam::Disk, sync::SyncPolicy},
+    disk::{
+        seam::{Access, Disk},
+        sync::SyncPolicy,
+    },
     error::{Error, Result},
 };
 
@@ -45,9 +48,8 @@ pub struct RingOptions {
     capacity: u64,
     sharding: Option<Sharding>,
     mode: u32,
-    policy: SyncPolicy,
     schema: Option<Box<str>>,
-    disk: Disk,
+    write: WriteOptions,
 }
 
 impl RingOptions {
@@ -65,9 +67,8 @@ impl RingOptions {
             capacity,
             sharding: None,
             mode: MODE_DEFAULT,
-            policy: SyncPolicy::default(),
             schema: None,
-            disk: Disk::default(),
+            write: WriteOptions::new(),
         }
     }
 
@@ -130,7 +131,36 @@ impl RingOptions {
     /// ```
     #[must_use]
     pub fn sync(mut self, policy: SyncPolicy) -> Self {
-        self.policy = policy;
+        self.write = self.write.sync(policy);
+        self
+    }
+
+    /// How its bytes are read and written; see [`Io`]. Default: [`Io::Mapped`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = ringkeep::RingOptions::new(60, 1000).io(ringkeep::Io::File);
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn io(mut self, io: Io) -> Self {
+        self.write = self.write.io(io);
+        self
+    }
+
+    /// Bytes of the archive that may be resident in this process, and dirty in the page cache; see
+    /// [`WriteOptions::resident_budget`]. Default: no limit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = ringkeep::RingOptions::new(60, 1 << 30).resident_budget(64 << 20);
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn resident_budget(mut self, bytes: u64) -> Self {
+        self.write = self.write.resident_budget(bytes);
         self
     }
 
@@ -153,15 +183,23 @@ impl RingOptions {
     #[cfg(feature = "test-util")]
     #[must_use]
     pub fn on(mut self, disk: &crate::disk::sim::SimDisk) -> Self {
-        self.disk = Disk::Sim(disk.clone());
+        self.write.disk = Disk::Sim(disk.clone());
         self
+    }
+
+    /// The smallest budget there is, on an archive of any size: each slot is stored through a
+    /// mapping of three or so, and few may be dirty.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn smallest_budget(self) -> Self {
+        self.resident_budget(super::budget::SMALLEST)
     }
 
     /// Counts what is read from the files of this archive.
     #[cfg(feature = "test-util")]
     #[must_use]
     pub fn metered(mut self, meter: &crate::disk::meter::Meter) -> Self {
-        self.disk = Disk::Real(crate::disk::real::RealDisk::metered(meter));
+        self.write.disk = Disk::Real(crate::disk::real::RealDisk::metered(meter));
         self
     }
 
@@ -208,8 +246,9 @@ impl RingOptions {
     /// ```
     pub fn create(&self, path: impl AsRef<Path>) -> Result<Producer> {
         let blueprint = self.blueprint()?;
-        let archive = create(&self.disk, path.as_ref(), &blueprint)?;
-        Producer::start(archive, self.policy)
+        let opening = self.write.opening();
+        let archive = create(&self.write.disk, path.as_ref(), &blueprint, opening)?;
+        Producer::start(archive, self.write.policy)
     }
 
     /// Opens an archive that has this record size and capacity; and these files and this schema,
@@ -234,9 +273,9 @@ impl RingOptions {
     /// ```
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Producer> {
         let expected = self.blueprint()?;
-        let archive = Archive::open_to_write(&self.disk, path.as_ref())?;
+        let archive = Archive::open(&self.write.disk, path.as_ref(), self.write.opening())?;
         self.check_same(&archive, &expected)?;
-        Producer::start(archive, self.policy)
+        Producer::start(archive, self.write.policy)
     }
 
     /// Opens the archive if there is one, and creates it otherwise.
@@ -295,6 +334,137 @@ impl RingOptions {
     }
 }
 
+/// How an archive is opened for writing, whatever its geometry.
+///
+/// # Examples
+///
+/// ```
+/// use ringkeep::{SyncPolicy, WriteOptions};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("cache.dat");
+/// # ringkeep::RingOptions::new(5, 100).create(&path)?.close()?;
+/// let options = WriteOptions::new().sync(SyncPolicy::Always).resident_budget(1 << 20);
+/// let mut producer = options.open(&path)?;
+/// assert_eq!(producer.append(b"12345")?, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct WriteOptions {
+    policy: SyncPolicy,
+    io: Io,
+    resident_budget: Option<u64>,
+    disk: Disk,
+}
+
+impl WriteOptions {
+    /// The defaults: a shared mapping, no budget, [`SyncPolicy::Never`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(ringkeep::WriteOptions::new().open("/nonexistent").is_err());
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// When records are made durable. Default: [`SyncPolicy::Never`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = ringkeep::WriteOptions::new().sync(ringkeep::SyncPolicy::Always);
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn sync(mut self, policy: SyncPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// How its bytes are read and written; see [`Io`]. Default: [`Io::Mapped`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = ringkeep::WriteOptions::new().io(ringkeep::Io::File);
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn io(mut self, io: Io) -> Self {
+        self.io = io;
+        self
+    }
+
+    /// Bytes of the archive that may be resident in this process at any moment, and dirty in the
+    /// page cache: for the producer, and for all readers that it hands out. Default: no limit.
+    ///
+    /// With a budget that is smaller than the archive, the producer stores through a mapping of at
+    /// most 2 MiB that moves on with it, and waits where the disk takes longer to write than half
+    /// the budget lasts. Readers map no slots; a [`view`](crate::Ring::view) is a copy. Their
+    /// buffers (64 KiB or one record for each walk) are not counted. A budget that the whole
+    /// archive fits into changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BudgetTooSmall`] when it is opened: the pages and four slots must fit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = ringkeep::WriteOptions::new().resident_budget(64 << 20);
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn resident_budget(mut self, bytes: u64) -> Self {
+        self.resident_budget = Some(bytes);
+        self
+    }
+
+    /// Uses a simulated disk instead of the operating system's.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn on(mut self, disk: &crate::disk::sim::SimDisk) -> Self {
+        self.disk = Disk::Sim(disk.clone());
+        self
+    }
+
+    /// As [`RingOptions::smallest_budget`].
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn smallest_budget(self) -> Self {
+        self.resident_budget(super::budget::SMALLEST)
+    }
+
+    /// Opens an archive for writing; see [`Producer::open`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Producer::open`], and [`Error::BudgetTooSmall`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("cache.dat");
+    /// # ringkeep::RingOptions::new(5, 100).create(&path)?.close()?;
+    /// let mut producer = ringkeep::WriteOptions::new().io(ringkeep::Io::File).open(&path)?;
+    /// assert_eq!(producer.append(b"12345")?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Producer> {
+        let archive = Archive::open(&self.disk, path.as_ref(), self.opening())?;
+        Producer::start(archive, self.policy)
+    }
+
+    fn opening(&self) -> Opening {
+        let (io, resident_budget) = (self.io, self.resident_budget);
+        Opening { access: Access::Write, io, resident_budget }
+    }
+}
+
 /// How an archive is opened for reading.
 ///
 /// # Examples
@@ -310,6 +480,7 @@ impl RingOptions {
 #[derive(Debug, Clone, Default)]
 pub struct ReadOptions {
     io: Io,
+    resident_budget: Option<u64>,
     disk: Disk,
 }
 
@@ -341,12 +512,45 @@ impl ReadOptions {
         self
     }
 
+    /// Bytes of the archive that may be resident in this process at any moment. Default: no limit.
+    ///
+    /// With a budget that is smaller than the archive no slots are mapped, so that no more than the
+    /// first pages of `cache.dat` can ever be resident: 20 KiB, or a record's size if that is more.
+    /// Buffers of readers (64 KiB or one record for each walk) are not counted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BudgetTooSmall`] when it is opened: the pages must fit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("cache.dat");
+    /// # ringkeep::RingOptions::new(5, 100).create(&path)?.close()?;
+    /// let ring = ringkeep::ReadOptions::new().resident_budget(64 << 20).open(&path)?;
+    /// assert_eq!(ring.next_id()?, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn resident_budget(mut self, bytes: u64) -> Self {
+        self.resident_budget = Some(bytes);
+        self
+    }
+
     /// Uses a simulated disk instead of the operating system's.
     #[cfg(feature = "test-util")]
     #[must_use]
     pub fn on(mut self, disk: &crate::disk::sim::SimDisk) -> Self {
         self.disk = Disk::Sim(disk.clone());
         self
+    }
+
+    /// As [`RingOptions::smallest_budget`]: no slots are mapped.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn smallest_budget(self) -> Self {
+        self.resident_budget(super::budget::SMALLEST)
     }
 
     /// Opens an archive for reading, in any process, beside its producer or without one.
@@ -371,7 +575,9 @@ impl ReadOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Ring> {
-        let archive = Archive::open_to_read(&self.disk, path.as_ref(), self.io)?;
+        let (io, resident_budget) = (self.io, self.resident_budget);
+        let opening = Opening { access: Access::Read, io, resident_budget };
+        let archive = Archive::open(&self.disk, path.as_ref(), opening)?;
         // Refuses an archive whose pages make no sense, now rather than at the first read.
         archive.view()?;
         Ok(Ring::of(archive.into()))

@@ -11,13 +11,14 @@ use super::{
     durability::Durability,
     helpers::Helpers,
     lookup::ID_END,
+    options::WriteOptions,
     reader::Ring,
     recover::recover,
     views::{is_inside_view, refuse_inside_view},
     writer::{Piece, Writer},
 };
 use crate::{
-    disk::{raw::Stripes, seam::Disk, sync::SyncPolicy},
+    disk::{raw::Stripes, sync::SyncPolicy},
     error::{Error, Result},
 };
 
@@ -113,15 +114,15 @@ impl Producer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let archive = Archive::open_to_write(&Disk::default(), path.as_ref())?;
-        Self::start(archive, SyncPolicy::Never)
+        WriteOptions::new().open(path)
     }
 
     /// Recovers a locked archive and begins to write.
     pub(crate) fn start(mut archive: Archive, policy: SyncPolicy) -> Result<Self> {
         let stripes: Stripes = (0..STRIPES).map(|_| CachePadded::new(RwLock::new(()))).collect();
-        archive.guard_slots(&stripes);
+        archive.shards.guard(&stripes);
         let recovered = recover(&archive)?;
+        archive.pages.check()?;
         let archive = Arc::new(archive);
         let durability = Arc::new(Durability::new(Arc::clone(&archive), recovered));
         let helpers = Helpers::start(&durability)
@@ -129,7 +130,16 @@ impl Producer {
         let zeros = vec![0; archive.geometry().record_size].into();
         let mut producer = Self {
             begun: archive.cursors().durable(),
-            writer: Writer { clock: Clock::of(&archive)?, archive, durability, helpers, zeros },
+            writer: Writer {
+                clock: Clock::of(&archive)?,
+                archive,
+                durability,
+                helpers,
+                zeros,
+                room: 0,
+                rewritten: 0,
+                run: Vec::new(),
+            },
             policy: SyncPolicy::Never,
             closed: false,
         };
@@ -241,7 +251,8 @@ impl Producer {
         }
         let count = (records.len() / expected) as u64;
         let first = self.writer.ready_for(count)?;
-        for piece in records.chunks(self.writer.block() * expected) {
+        let piece_bytes = usize::try_from(self.writer.piece()).unwrap_or(1) * expected;
+        for piece in records.chunks(piece_bytes) {
             self.writer.publish(self.writer.next(), Piece::Records(piece))?;
             self.keep_policy()?;
         }
@@ -283,7 +294,7 @@ impl Producer {
         } else {
             let mut left = gap;
             while left > 0 {
-                let piece = left.min(self.writer.archive.geometry().block());
+                let piece = left.min(self.writer.piece());
                 self.writer.publish(self.writer.next(), Piece::Markers(piece))?;
                 self.keep_policy()?;
                 left -= piece;
@@ -446,9 +457,8 @@ impl Producer {
     /// Lets the next producer in. Rings of this process read on, from now on like those of others.
     pub(crate) fn let_go(&mut self) {
         self.closed = true;
-        for shard in &self.writer.archive.shards {
-            shard.region.end_views();
-        }
+        self.writer.archive.shards.end_views();
+        self.writer.archive.pages.end_stores();
         // If this fails, the lock ends with the last ring of this process.
         let _ = self.writer.archive.file.unlock();
     }

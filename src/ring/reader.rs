@@ -278,10 +278,9 @@ impl Ring {
         if session.cold.is_some() || id >= archive.next(&session) {
             return Ok(Err(look));
         }
-        let (shard, index) = archive.place(Id(id));
         let _held = Held::new(archive);
         let mut look = Some(look);
-        let shown = shard.region.view_slot(index, |payload, stored| {
+        let shown = archive.shards.view(archive.place(Id(id)), |payload, stored| {
             let settled = archive.cursors().counter().is_multiple_of(2)
                 && archive.is_current(&session)
                 && archive.lapped(&session, Id(id)).is_none();

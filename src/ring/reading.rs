@@ -15,8 +15,8 @@ use std::sync::atomic::{Ordering, fence};
 
 use super::{
     archive::{Archive, Session, pause},
-    by_position::pages,
     lookup::Id,
+    pages,
     read::Read,
     redo::{self, Redo},
     slot::{self, Content},
@@ -70,7 +70,7 @@ impl Archive {
         let redo = if rewriting { redo::load(self, id)? } else { None };
         // Pairs with the fence in `Cursors::announce` and `begin_rewrite`.
         fence(Ordering::Acquire);
-        self.refresh(pages::HOT)?;
+        self.pages.refresh(pages::HOT)?;
         if !self.is_current(session) {
             return Ok(None);
         }
@@ -120,13 +120,9 @@ impl Archive {
     /// Copies payload and CRC out of an id's slot; what the copy is worth is decided elsewhere.
     #[inline]
     fn copy_slot(&self, id: Id, payload: &mut [u8]) -> Result<u32> {
-        let mut crc = [0; 4];
-        if let Some(read) = self.read_slots(id, payload, &mut crc) {
-            return read.map(|()| u32::from_le_bytes(crc));
-        }
-        let (shard, slot) = self.place(id);
+        let place = self.place(id);
         if payload.len() >= PLAIN_COPY_BYTES {
-            let copied = shard.region.view_slot(slot, |bytes, crc| {
+            let copied = self.shards.view(place, |bytes, crc| {
                 payload.copy_from_slice(bytes);
                 crc
             });
@@ -134,9 +130,8 @@ impl Archive {
                 return Ok(crc);
             }
         }
-        let offset = shard.slots_offset + slot * self.geometry().slot_size();
-        shard.region.read(offset, payload);
-        shard.region.read(offset + payload.len(), &mut crc);
+        let mut crc = [0; 4];
+        self.shards.read(place, payload, &mut crc)?;
         Ok(u32::from_le_bytes(crc))
     }
 }

@@ -71,8 +71,8 @@ fn look(archive: &Archive) -> Result<View> {
 
 /// A copy of an archive may have holes where the original had space of its own.
 fn fill_holes(archive: &Archive) -> Result<()> {
-    for shard in 0..archive.shards.len() {
-        let path = archive.shard_file(shard);
+    for shard in 0..archive.shards.files().len() {
+        let path = archive.shards.file_path(shard);
         let file = archive.disk.open(&path, Access::Write).map_err(Error::io("open", &path))?;
         file.fill_holes().map_err(making(&path, archive.geometry()))?;
     }
@@ -92,14 +92,13 @@ fn sync_names(archive: &Archive) -> Result<()> {
 }
 
 fn store_checkpoints_again(archive: &Archive) -> Result<()> {
-    let region = &archive.shards[0].region;
     for offset in CHECKPOINTS {
         let mut page = [0; CHECKPOINT_BYTES];
-        region.read(offset, &mut page);
-        region.write(offset, &page);
+        archive.pages.read(offset, &mut page);
+        archive.pages.write(offset, &page);
     }
     let both = CHECKPOINTS[1] + CHECKPOINT_BYTES - CHECKPOINTS[0];
-    region.sync(CHECKPOINTS[0], both).map_err(Error::io("sync", &archive.path))
+    archive.pages.sync(CHECKPOINTS[0], both)
 }
 
 /// A good slot keeps its bytes, for the redo slot may be older than it; it is stored again before
@@ -120,19 +119,18 @@ fn finish_rewrite(archive: &Archive, view: &View) -> Result<()> {
 }
 
 fn restore(archive: &Archive, redo: &Redo, died_inside: bool) -> Result<()> {
-    let (shard, index) = archive.place(redo.id);
-    let salt = archive.identity.salt;
-    let proven = shard
-        .region
-        .view_slot(index, |payload, stored| slot::decode(salt, redo.id, payload, stored).is_some());
-    if proven == Some(true) && !died_inside {
-        shard.region.write_slot_again(index);
+    let (salt, place) = (archive.identity.salt, archive.place(redo.id));
+    let (mut payload, mut stored) = (vec![0; redo.payload.len()], [0; 4]);
+    archive.shards.read(place, &mut payload, &mut stored)?;
+    let proven = slot::decode(salt, redo.id, &payload, u32::from_le_bytes(stored)).is_some();
+    if proven && !died_inside {
+        archive.shards.write_again(place)?;
     } else {
         let crc = match redo.content {
             Content::Record => slot::checksum(salt, redo.id, &redo.payload),
             Content::Absent => slot::marker_checksum(salt, redo.id, &redo.payload),
         };
-        shard.region.write_slot(index, &redo.payload, crc);
+        archive.shards.write(place, &redo.payload, crc)?;
     }
     sync_slots(archive, redo.id.0..redo.id.0 + 1)
 }

@@ -11,12 +11,12 @@ use std::sync::atomic::{
 
 use super::{
     archive::Archive,
-    by_position::pages,
     layout::{REDO, REDO_PAYLOAD, decode_redo, encode_redo},
     lookup::Id,
+    pages,
     slot::{self, Content},
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// What a complete redo slot holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,19 +30,19 @@ pub(crate) struct Redo {
 
 /// The redo slot, if it is complete and holds `id`.
 pub(crate) fn load(archive: &Archive, id: Id) -> Result<Option<Redo>> {
-    archive.refresh(pages::redo(archive.geometry().record_size))?;
+    archive.pages.refresh(pages::redo(archive.geometry().record_size))?;
     Ok(load_any(archive).filter(|redo| redo.id == id))
 }
 
 /// The redo slot, if it is complete.
 pub(crate) fn load_any(archive: &Archive) -> Option<Redo> {
-    let region = &archive.shards[0].region;
+    let pages = &archive.pages;
     // Acquire: pairs with the Release store of the word in `store`.
-    let (id, through) = decode_redo(region.load_acquire(REDO))?;
+    let (id, through) = decode_redo(pages.load_acquire(REDO))?;
     let mut payload = vec![0; archive.geometry().record_size];
     let mut crc = [0; 4];
-    region.read(REDO_PAYLOAD, &mut payload);
-    region.read(REDO_PAYLOAD + payload.len(), &mut crc);
+    pages.read(REDO_PAYLOAD, &mut payload);
+    pages.read(REDO_PAYLOAD + payload.len(), &mut crc);
     let content = slot::decode(archive.identity.salt, id, &payload, u32::from_le_bytes(crc))?;
     Some(Redo { id, through, content, payload })
 }
@@ -55,25 +55,25 @@ pub(crate) fn store(
     crc: u32,
     through: bool,
 ) -> Result<()> {
-    let region = &archive.shards[0].region;
-    region.store(REDO, 0, Relaxed);
+    let pages = &archive.pages;
+    pages.store(REDO, 0, Relaxed);
     // Whoever sees a word of the new payload sees that the slot was emptied.
     fence(Release);
-    region.write(REDO_PAYLOAD, payload);
-    region.write(REDO_PAYLOAD + payload.len(), &crc.to_le_bytes());
-    region.store(REDO, encode_redo(id, through), Release);
+    pages.write(REDO_PAYLOAD, payload);
+    pages.write(REDO_PAYLOAD + payload.len(), &crc.to_le_bytes());
+    pages.store(REDO, encode_redo(id, through), Release);
     if !through {
         return Ok(());
     }
-    region.sync(REDO, 8 + payload.len() + 4).map_err(Error::io("sync", &archive.path))
+    pages.sync(REDO, 8 + payload.len() + 4)
 }
 
 /// Empties the redo slot; nothing is written when it is empty already.
 pub(crate) fn clear(archive: &Archive) -> Result<()> {
-    let region = &archive.shards[0].region;
-    if region.load(REDO) == 0 {
+    let pages = &archive.pages;
+    if pages.load(REDO) == 0 {
         return Ok(());
     }
-    region.store(REDO, 0, Release);
-    region.sync(REDO, 8).map_err(Error::io("sync", &archive.path))
+    pages.store(REDO, 0, Release);
+    pages.sync(REDO, 8)
 }

@@ -24,7 +24,16 @@ impl Writer {
         let rewrite = || self.rewrite_slot(Id(id), payload, through);
         let result = if through { self.durability.syncing(rewrite) } else { rewrite() };
         drop(no_new_sync);
-        self.durability.telling(result)
+        self.durability.telling(result)?;
+        self.durability.check_pages()?;
+        self.rewritten += 1;
+        match self.archive.budget {
+            Some(budget) if self.rewritten >= budget.dirty_rewrites => {
+                self.rewritten = 0;
+                self.durability.write_back_all()
+            }
+            _ => Ok(()),
+        }
     }
 
     fn rewrite_slot(&self, id: Id, payload: Option<&[u8]>, through: bool) -> Result<()> {
@@ -36,8 +45,9 @@ impl Writer {
         };
         redo::store(archive, id, payload, crc, through)?;
         archive.cursors().begin_rewrite();
-        let (shard, index) = archive.place(id);
-        shard.region.write_slot(index, payload, crc);
+        // Nothing is stored that the redo slot and the counter do not cover.
+        archive.pages.check()?;
+        archive.shards.write(archive.place(id), payload, crc)?;
         archive.cursors().end_rewrite();
         if through {
             sync_slots(archive, id.0..id.0 + 1)?;

@@ -46,8 +46,8 @@ impl Stats {
     pub(crate) fn of(ring: &Ring) -> Result<Self> {
         let archive = ring.archive();
         let mut bytes_on_disk = 0;
-        for shard in 0..archive.shards.len() {
-            let path = archive.shard_file(shard);
+        for shard in 0..archive.shards.files().len() {
+            let path = archive.shards.file_path(shard);
             let file = archive.disk.open(&path, Access::Read).map_err(Error::io("open", &path))?;
             bytes_on_disk += file.allocated_bytes().map_err(Error::io("look at", &path))?;
         }

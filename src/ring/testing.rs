@@ -1,25 +1,10 @@
 //! What tests and fuzzers need of a producer (feature `test-util`): the steps that its threads take
 //! on a real disk, one by one, and a death without a close.
 
-use std::path::Path;
-
-use super::{archive::Archive, producer::Producer};
-use crate::{
-    disk::{seam::Disk, sim::SimDisk, sync::SyncPolicy},
-    error::Result,
-};
+use super::producer::Producer;
+use crate::error::Result;
 
 impl Producer {
-    /// Opens an archive of a simulated disk for writing, whatever its geometry.
-    ///
-    /// # Errors
-    ///
-    /// As [`Producer::open`].
-    pub fn open_on(disk: &SimDisk, path: &Path) -> Result<Self> {
-        let archive = Archive::open_to_write(&Disk::Sim(disk.clone()), path)?;
-        Self::start(archive, SyncPolicy::Never)
-    }
-
     /// The first two steps of a background sync: it is flushed, and `durable` has not moved yet.
     ///
     /// # Errors

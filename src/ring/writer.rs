@@ -39,7 +39,16 @@ pub(crate) struct Writer {
     pub(crate) clock: Option<Clock>,
     /// The payload of a marker.
     pub(crate) zeros: Box<[u8]>,
+    /// Ids below it may be stored without asking for room under the budget.
+    pub(crate) room: u64,
+    /// Rewritten slots that may be dirty.
+    pub(crate) rewritten: u64,
+    /// Slots on their way to the file, if nothing is mapped.
+    pub(crate) run: Vec<u8>,
 }
+
+/// Bytes that are stored by position at once, if a slot is not larger.
+const RUN_BYTES: usize = 256 << 10;
 
 impl Writer {
     pub(crate) fn next(&self) -> u64 {
@@ -50,8 +59,10 @@ impl Writer {
         self.archive.oldest_shown()
     }
 
-    pub(crate) fn block(&self) -> usize {
-        usize::try_from(self.archive.geometry().block()).unwrap_or(usize::MAX)
+    /// Ids that are published at once, at most.
+    pub(crate) fn piece(&self) -> u64 {
+        let block = self.archive.geometry().block();
+        self.archive.budget.map_or(block, |budget| block.min(budget.step()))
     }
 
     pub(crate) fn check_payload(&self, payload: &[u8]) -> Result<()> {
@@ -85,12 +96,28 @@ impl Writer {
     pub(crate) fn publish(&mut self, first: u64, piece: Piece<'_>) -> Result<()> {
         let end = first + piece.count(self.zeros.len());
         self.watch_clock(piece)?;
+        if end > self.room {
+            self.make_room(first, end)?;
+        }
         let claim = self.claim_for(first, end)?;
-        let cursors = self.archive.cursors();
-        cursors.announce(claim, end);
-        self.store(first, piece);
-        cursors.publish(end);
+        self.archive.cursors().announce(claim, end);
+        self.store(first, piece)?;
+        self.archive.cursors().publish(end);
         self.helpers.published(end);
+        self.durability.check_pages()
+    }
+
+    /// Under a budget: what was stored leaves memory step by step, and the producer waits for it
+    /// where the disk is slower than it.
+    #[cold]
+    fn make_room(&mut self, first: u64, end: u64) -> Result<()> {
+        self.room = match self.archive.budget {
+            None => u64::MAX,
+            Some(budget) => {
+                let clean = self.durability.write_back(first, end, budget.dirty_slots)?;
+                end.max((first + budget.step()).min(clean + budget.dirty_slots))
+            }
+        };
         Ok(())
     }
 
@@ -112,11 +139,22 @@ impl Writer {
         if end <= self.archive.cursors().claim() {
             return Ok(None);
         }
+        self.check_lengths(first)?;
         if !self.durability.covers(end) {
             self.durability.raise_limit(first..end, None)?;
         }
         self.durability.request_raise_if_close(end);
         Ok(Some((first + self.archive.geometry().block()).min(self.durability.limit())))
+    }
+
+    /// A store by position would make a file that was cut short longer again, in silence.
+    fn check_lengths(&self, first: u64) -> Result<()> {
+        let shards = &self.archive.shards;
+        if shards.take_runs() {
+            shards.check_length(0)?;
+            shards.check_length(self.archive.place(Id(first)).shard)?;
+        }
+        Ok(())
     }
 
     /// A record far ahead: everything before it is dropped, without a marker for each skipped id.
@@ -126,42 +164,74 @@ impl Writer {
         }
         let end = id + 1;
         self.watch_clock(Piece::Records(payload))?;
+        self.check_lengths(id)?;
+        self.durability.skip_to(id)?;
+        self.room = 0;
         // The page carries the oldest kept id too: after a power cut the skipped ids stay out.
         self.durability.raise_limit(id..end, Some(id))?;
         let claim = (id + self.archive.geometry().block()).min(self.durability.limit());
+        self.archive.cursors().announce_jump(claim, end);
+        self.store(id, Piece::Records(payload))?;
         let cursors = self.archive.cursors();
-        cursors.announce_jump(claim, end);
-        self.store(id, Piece::Records(payload));
         // Before next: nobody may look for the skipped ids.
         cursors.set_kept(id);
         cursors.publish(end);
         self.helpers.published(end);
+        self.durability.check_pages()
+    }
+
+    /// Stores slots that were announced.
+    #[inline]
+    fn store(&mut self, first: u64, piece: Piece<'_>) -> Result<()> {
+        if self.archive.shards.take_runs() {
+            return self.store_runs(first, piece);
+        }
+        let (archive, salt) = (&self.archive, self.archive.identity.salt);
+        for (id, payload) in (first..).zip(piece.payloads(&self.zeros)) {
+            archive.shards.write(archive.place(Id(id)), payload, piece.crc(salt, id, payload))?;
+        }
         Ok(())
     }
 
-    #[inline]
-    fn store(&self, first: u64, piece: Piece<'_>) {
-        let store = |id, payload, crc: fn(u32, Id, &[u8]) -> u32| {
-            let (shard, slot) = self.archive.place(Id(id));
-            let crc = crc(self.archive.identity.salt, Id(id), payload);
-            shard.region.write_slot(slot, payload, crc);
-        };
-        match piece {
-            Piece::Records(records) => {
-                for (id, payload) in (first..).zip(records.chunks_exact(self.zeros.len())) {
-                    store(id, payload, slot::checksum);
-                }
+    /// The same by position: as many at once as lie in one file.
+    fn store_runs(&mut self, first: u64, piece: Piece<'_>) -> Result<()> {
+        // Nothing is stored that the announcement does not cover.
+        self.durability.check_pages()?;
+        let (archive, salt) = (&self.archive, self.archive.identity.salt);
+        self.run.clear();
+        let mut begin = archive.place(Id(first));
+        for (id, payload) in (first..).zip(piece.payloads(&self.zeros)) {
+            let place = archive.place(Id(id));
+            let is_next = place.shard == begin.shard && place.slot >= begin.slot;
+            if !self.run.is_empty() && (!is_next || self.run.len() >= RUN_BYTES) {
+                archive.shards.write_run(begin, &self.run)?;
+                self.run.clear();
+                begin = place;
             }
-            Piece::Markers(count) => {
-                for id in first..first + count {
-                    store(id, &self.zeros, slot::marker_checksum);
-                }
-            }
+            self.run.extend_from_slice(payload);
+            self.run.extend_from_slice(&piece.crc(salt, id, payload).to_le_bytes());
         }
+        archive.shards.write_run(begin, &self.run)
     }
 }
 
-impl Piece<'_> {
+impl<'a> Piece<'a> {
+    fn payloads(self, zeros: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let (records, markers) = match self {
+            Self::Records(records) => (records, 0),
+            Self::Markers(count) => (&[][..], usize::try_from(count).unwrap_or(usize::MAX)),
+        };
+        records.chunks_exact(zeros.len()).chain(std::iter::repeat_n(zeros, markers))
+    }
+
+    #[inline]
+    fn crc(self, salt: u32, id: u64, payload: &[u8]) -> u32 {
+        match self {
+            Self::Records(_) => slot::checksum(salt, Id(id), payload),
+            Self::Markers(_) => slot::marker_checksum(salt, Id(id), payload),
+        }
+    }
+
     fn count(&self, record_size: usize) -> u64 {
         match self {
             Self::Records(records) => (records.len() / record_size) as u64,

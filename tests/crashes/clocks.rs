@@ -25,7 +25,8 @@ pub(crate) fn lives_with_a_clock_set_back(seed: u64, counts: &mut Seen) {
     let mut disk = SimDisk::new(seed, [16, 64, 512][random.usize(..3)]);
     let options = RingOptions::new(8, random.u64(4..60)).schema("t:time_s");
     let policy = [SyncPolicy::Never, SyncPolicy::Always, SyncPolicy::EveryRecords(4)];
-    let options = options.sync(policy[random.usize(..3)]);
+    let forms = [Io::Mapped, Io::File];
+    let options = options.sync(policy[random.usize(..3)]).io(forms[random.usize(..2)]);
     drop(options.clone().on(&disk).create(PATH).expect("a new archive"));
     let mut clock = 1000;
     for _ in 0..4 {

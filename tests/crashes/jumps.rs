@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ringkeep::{Crash, Producer, Read, ReadOptions, RingOptions, SimDisk};
+use ringkeep::{Crash, Read, ReadOptions, RingOptions, SimDisk, WriteOptions};
 
 const PATH: &str = "/sim/cache.dat";
 
@@ -30,7 +30,7 @@ pub(crate) fn cut_after_a_jump_that_died(step: u64) -> Option<Read<Vec<u8>>> {
     disk.disarm()?;
     drop((jumped, producer));
     let disk = disk.other_process();
-    let mut producer = Producer::open_on(&disk, path).expect("an archive");
+    let mut producer = WriteOptions::new().on(&disk).open(path).expect("an archive");
     if producer.ring().next_id().expect("good pages") != 0 {
         return None;
     }
@@ -53,7 +53,7 @@ pub(crate) fn cut_after_a_creation_that_died(step: u64, seed: u64) -> Option<Rea
     disk.disarm()?;
     drop(created);
     let disk = disk.other_process();
-    let mut producer = Producer::open_on(&disk, path).ok()?;
+    let mut producer = WriteOptions::new().on(&disk).open(path).ok()?;
     producer.append_durable(b"kept").expect("nothing fails");
     disk.cut_power();
     drop(producer);

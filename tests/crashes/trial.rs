@@ -103,7 +103,7 @@ impl Trial {
         while self.random.u8(..4) == 0 {
             let crash = if self.random.bool() { Crash::Kill } else { Crash::Cut };
             self.disk.arm(crash, self.random.u64(1..1500));
-            let created = self.options.clone().on(&self.disk).create(&self.path);
+            let created = self.options_in_a_form().create(&self.path);
             if created.is_err() && !self.disk.is_dead() {
                 return self.oracle.lock().fail(format!("R1 creation fails: {created:?}"));
             }
@@ -121,10 +121,21 @@ impl Trial {
                 return;
             }
         }
-        let created = self.options.clone().on(&self.disk).create(&self.path);
+        let created = self.options_in_a_form().create(&self.path);
         match created {
             Ok(producer) => producer.close().expect("nothing fails yet"),
             Err(error) => self.oracle.lock().fail(format!("R1 creation fails: {error:?}")),
+        }
+    }
+
+    /// Each producer works mapped, through windows or by position; what it leaves, any other takes
+    /// over.
+    fn options_in_a_form(&mut self) -> RingOptions {
+        let options = self.options.clone().on(&self.disk);
+        match self.random.u8(..4) {
+            0 => options.io(Io::File),
+            1 => options.smallest_budget(),
+            _ => options,
         }
     }
 
@@ -313,7 +324,7 @@ impl Trial {
     fn open(&mut self) -> Result<Producer> {
         self.may_fail(5);
         self.oracle.lock().at_rest = None;
-        let opened = self.options.clone().on(&self.disk).open(&self.path);
+        let opened = self.options_in_a_form().open(&self.path);
         self.fail_no_more();
         let mut producer = opened?;
         if self.disk.is_dead() {
@@ -337,7 +348,7 @@ impl Trial {
     fn recover_again(&mut self, producer: Producer) -> Result<Producer> {
         let before = self.disk.contents();
         producer.die();
-        let producer = self.options.clone().on(&self.disk).open(&self.path)?;
+        let producer = self.options_in_a_form().open(&self.path)?;
         if self.disk.is_dead() {
             return Ok(producer);
         }
@@ -519,8 +530,13 @@ impl Trial {
 
 fn look(oracle: &Mutex<Oracle>, disk: &SimDisk, path: &Path, dice: &mut fastrand::Rng) {
     let looked: Result<_> = (|| {
-        let io = if dice.u8(..8) == 0 { Io::File } else { Io::Mapped };
-        let ring = ReadOptions::new().on(disk).io(io).open(path)?;
+        let options = ReadOptions::new().on(disk);
+        let options = match dice.u8(..8) {
+            0 => options.io(Io::File),
+            1 => options.smallest_budget(),
+            _ => options,
+        };
+        let ring = options.open(path)?;
         let window = (ring.oldest()?, ring.next_id()?);
         if window.0 >= window.1 {
             return Ok(None);

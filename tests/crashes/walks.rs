@@ -8,9 +8,9 @@ const PATH: &str = "/sim/cache.dat";
 type Found = Vec<(u64, Read<Vec<u8>>)>;
 
 /// Kills a producer at a step of its appends and rewrites; what both kinds of readers find then.
-pub(crate) fn walks_after_a_death(step: u64) -> Option<[Found; 2]> {
+pub(crate) fn walks_after_a_death(step: u64, io: Io) -> Option<[Found; 2]> {
     let disk = SimDisk::new(step, 512);
-    let options = RingOptions::new(20, 24).shards(2).on(&disk);
+    let options = RingOptions::new(20, 24).shards(2).io(io).on(&disk);
     let mut producer = options.create(PATH).expect("a ring");
     producer.append_batch(&[7; 20 * 30]).expect("nothing fails");
     disk.arm(Crash::Kill, step);

@@ -1,14 +1,14 @@
 //! Appending records, one by one and in batches.
 
-use ringkeep::{Error, Read, Ring, RingOptions};
+use ringkeep::{Error, Read};
 
-use crate::support::{Home, assert_keeps, payload, payloads};
+use crate::support::{Home, assert_keeps, open_ring, payload, payloads, ring_options};
 
 #[test]
 fn a_new_ring_is_empty_and_counts_from_zero() {
     let home = Home::new();
-    let mut producer = RingOptions::new(12, 10).create(home.path()).unwrap();
-    let ring = Ring::open(home.path()).unwrap();
+    let mut producer = ring_options(12, 10).create(home.path()).unwrap();
+    let ring = open_ring(home.path()).unwrap();
     assert_keeps(&ring, 0..0);
     assert_keeps(&producer.ring(), 0..0);
     for id in 0..5 {
@@ -23,9 +23,9 @@ fn every_record_size_comes_back_as_it_was() {
     let sizes = (1..=17).chain([124, 2047, 2048, 4092, 4096, 5000]);
     for size in sizes {
         let home = Home::new();
-        let options = RingOptions::new(size, 20).shards(3);
+        let options = ring_options(size, 20).shards(3);
         let mut producer = options.create(home.path()).unwrap();
-        let ring = Ring::open(home.path()).unwrap();
+        let ring = open_ring(home.path()).unwrap();
         for id in 0..50 {
             producer.append(&payload(id, size)).unwrap();
             let record = Read::Record(payload(id, size));
@@ -41,11 +41,11 @@ fn every_record_size_comes_back_as_it_was() {
 fn the_largest_record_is_kept_whole() {
     let size = 16 << 20;
     let home = Home::new();
-    let mut producer = RingOptions::new(size, 1).create(home.path()).unwrap();
+    let mut producer = ring_options(size, 1).create(home.path()).unwrap();
     for id in 0..3 {
         producer.append(&payload(id, size)).unwrap();
     }
-    assert_keeps(&Ring::open(home.path()).unwrap(), 2..3);
+    assert_keeps(&open_ring(home.path()).unwrap(), 2..3);
     producer.update(2, &payload(7, size)).unwrap();
     let found = producer.ring().read(2).unwrap();
     assert!(found == Read::Record(payload(7, size)), "the rewritten record is another one");
@@ -54,8 +54,8 @@ fn the_largest_record_is_kept_whole() {
 #[test]
 fn records_of_zeros_and_of_ones_are_records() {
     let home = Home::new();
-    let mut producer = RingOptions::new(6, 8).create(home.path()).unwrap();
-    let ring = Ring::open(home.path()).unwrap();
+    let mut producer = ring_options(6, 8).create(home.path()).unwrap();
+    let ring = open_ring(home.path()).unwrap();
     for id in 0..40 {
         let record = if id % 2 == 0 { [0; 6] } else { [0xFF; 6] };
         producer.append(&record).unwrap();
@@ -67,8 +67,8 @@ fn records_of_zeros_and_of_ones_are_records() {
 fn a_batch_of_any_length_gets_neighbouring_ids() {
     for capacity in [1, 2, 7, 8, 9, 100, 2048] {
         let home = Home::new();
-        let mut producer = RingOptions::new(3, capacity).shards(3).create(home.path()).unwrap();
-        let ring = Ring::open(home.path()).unwrap();
+        let mut producer = ring_options(3, capacity).shards(3).create(home.path()).unwrap();
+        let ring = open_ring(home.path()).unwrap();
         let (slots, mut next) = (ring.geometry().slots, 0);
         let block = slots - capacity;
         let around = |count: u64| [count.saturating_sub(1), count, count + 1];
@@ -88,7 +88,7 @@ fn a_batch_of_any_length_gets_neighbouring_ids() {
 #[test]
 fn a_batch_that_is_no_multiple_of_the_record_size_appends_nothing() {
     let home = Home::new();
-    let mut producer = RingOptions::new(8, 10).create(home.path()).unwrap();
+    let mut producer = ring_options(8, 10).create(home.path()).unwrap();
     for length in [1, 7, 9, 8 * 30 + 1] {
         let refused = producer.append_batch(&vec![1; length]);
         let found = length;
@@ -107,7 +107,7 @@ fn a_batch_that_is_no_multiple_of_the_record_size_appends_nothing() {
 #[test]
 fn rings_are_shared_between_threads_and_cloned() {
     let home = Home::new();
-    let mut producer = RingOptions::new(16, 200).create(home.path()).unwrap();
+    let mut producer = ring_options(16, 200).create(home.path()).unwrap();
     producer.append_batch(&payloads(0..300, 16)).unwrap();
     let ring = producer.ring();
     std::thread::scope(|scope| {

@@ -1,8 +1,11 @@
 //! Flipped bits: that record alone is `Corrupt`, with its file and offset; everything else reads.
 
-use ringkeep::{Damage, Producer, Read, Ring, RingOptions, VerifyEvent, VerifyReport};
+use ringkeep::{Damage, Read, Ring, VerifyEvent, VerifyReport};
 
-use crate::support::{Home, PAGE, assert_keeps, flip, payload, payloads, place_of, poke, window};
+use crate::support::{
+    Home, PAGE, assert_keeps, flip, open_producer, open_ring, payload, payloads, place_of, poke,
+    ring_options, window,
+};
 
 /// What `verify` counts, and the damage that it tells of.
 fn verified(ring: &Ring) -> (VerifyReport, Vec<Damage>) {
@@ -29,8 +32,8 @@ fn assert_clean(ring: &Ring, good: u64, absent: u64) {
 #[test]
 fn a_clean_archive_verifies_at_every_fill() {
     let home = Home::new();
-    let mut producer = RingOptions::new(12, 100).shards(7).create(home.path()).unwrap();
-    let ring = Ring::open(home.path()).unwrap();
+    let mut producer = ring_options(12, 100).shards(7).create(home.path()).unwrap();
+    let ring = open_ring(home.path()).unwrap();
     assert_clean(&ring, 0, 0);
     for id in 0..250 {
         producer.append(&payload(id, 12)).unwrap();
@@ -49,7 +52,7 @@ fn a_clean_archive_verifies_at_every_fill() {
 #[test]
 fn progress_is_told_on_the_way() {
     let home = Home::new();
-    let mut producer = RingOptions::new(1, 10_000).create(home.path()).unwrap();
+    let mut producer = ring_options(1, 10_000).create(home.path()).unwrap();
     producer.append_batch(&payloads(0..10_000, 1)).unwrap();
     let mut seen = vec![];
     let report = producer.ring().verify(|event| match event {
@@ -81,9 +84,9 @@ fn assert_only_corrupt(ring: &Ring, ids: std::ops::Range<u64>, id: u64) {
 fn any_flipped_bit_of_a_slot_damages_that_record_alone() {
     for size in [1, 7, 12, 2044] {
         let home = Home::new();
-        let mut producer = RingOptions::new(size, 30).shards(3).create(home.path()).unwrap();
+        let mut producer = ring_options(size, 30).shards(3).create(home.path()).unwrap();
         producer.append_batch(&payloads(0..50, size)).unwrap();
-        let (inside, outside) = (producer.ring(), Ring::open(home.path()).unwrap());
+        let (inside, outside) = (producer.ring(), open_ring(home.path()).unwrap());
         // Slots 11..22 are in the second file, 22..33 in the third.
         let mut files = std::collections::BTreeSet::new();
         for id in 20..50 {
@@ -107,7 +110,7 @@ fn any_flipped_bit_of_a_slot_damages_that_record_alone() {
 #[test]
 fn every_bit_of_a_marker_counts() {
     let home = Home::new();
-    let mut producer = RingOptions::new(5, 30).create(home.path()).unwrap();
+    let mut producer = ring_options(5, 30).create(home.path()).unwrap();
     producer.append_batch(&payloads(0..5, 5)).unwrap();
     producer.append_at(7, &payload(7, 5)).unwrap();
     producer.delete(2).unwrap();
@@ -129,16 +132,16 @@ fn every_bit_of_a_marker_counts() {
 #[test]
 fn damage_outlives_every_reopening_until_it_is_lapped() {
     let home = Home::new();
-    let mut producer = RingOptions::new(12, 30).shards(3).create(home.path()).unwrap();
+    let mut producer = ring_options(12, 30).shards(3).create(home.path()).unwrap();
     producer.append_batch(&payloads(0..50, 12)).unwrap();
-    let ring = Ring::open(home.path()).unwrap();
+    let ring = open_ring(home.path()).unwrap();
     let (path, offset) = place_of(&ring, 35);
     flip(&path, offset + 5, 0x10);
     producer.close().unwrap();
     assert_only_corrupt(&ring, 20..50, 35);
-    Producer::open(home.path()).unwrap().die();
+    open_producer(home.path()).unwrap().die();
     assert_only_corrupt(&ring, 20..50, 35);
-    let mut producer = Producer::open(home.path()).unwrap();
+    let mut producer = open_producer(home.path()).unwrap();
     producer.append_batch(&payloads(50..65, 12)).unwrap();
     assert_only_corrupt(&ring, 35..65, 35);
     producer.append_batch(&payloads(65..70, 12)).unwrap();
@@ -149,7 +152,7 @@ fn damage_outlives_every_reopening_until_it_is_lapped() {
 #[test]
 fn a_slot_of_zeros_or_of_another_id_is_corrupt() {
     let home = Home::new();
-    let mut producer = RingOptions::new(12, 30).create(home.path()).unwrap();
+    let mut producer = ring_options(12, 30).create(home.path()).unwrap();
     producer.append_batch(&payloads(0..30, 12)).unwrap();
     let ring = producer.ring();
     let (path, offset) = place_of(&ring, 7);
@@ -170,14 +173,14 @@ fn a_damaged_hot_page_never_brings_a_wrong_record() {
     let [mut whole, mut partial] = [0; 2];
     for round in 0..600 {
         let _ = std::fs::remove_file(home.path());
-        let mut producer = RingOptions::new(12, 30).create(home.path()).unwrap();
+        let mut producer = ring_options(12, 30).create(home.path()).unwrap();
         producer.append_batch(&payloads(0..50, 12)).unwrap();
         producer.close().unwrap();
         let word = words[round % words.len()];
         let near = [0, 19, 20, 49, 51, 53, 1 << 62, u64::MAX, random.u64(..)];
         let value = near[round / words.len() % near.len()];
         poke(&home.path(), PAGE + word, &value.to_le_bytes());
-        let ring = Ring::open(home.path()).unwrap();
+        let ring = open_ring(home.path()).unwrap();
         let mut served = 0;
         for id in window(&ring).take(200).chain(0..60) {
             if let Read::Record(found) = ring.read(id).unwrap() {
@@ -186,7 +189,7 @@ fn a_damaged_hot_page_never_brings_a_wrong_record() {
             }
         }
         let _ = ring.verify(|_| {}).unwrap();
-        if let Ok(mut producer) = Producer::open(home.path()) {
+        if let Ok(mut producer) = open_producer(home.path()) {
             let id = producer.append(&payload(1, 12)).unwrap();
             assert!(id >= 50, "id {id} was handed out twice in round {round}");
             assert_eq!(producer.ring().read(id).unwrap(), Read::Record(payload(1, 12)));

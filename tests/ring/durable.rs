@@ -2,16 +2,18 @@
 
 use std::{thread, time::Duration};
 
-use ringkeep::{Error, Producer, Ring, RingOptions, SyncPolicy};
+use ringkeep::{Error, Producer, Ring, SyncPolicy};
 
-use crate::support::{Home, PATIENCE, assert_keeps, payload, payloads};
+use crate::support::{
+    Home, PATIENCE, assert_keeps, open_producer, open_ring, payload, payloads, ring_options,
+};
 
 const MOMENT: Duration = Duration::from_millis(5);
 
 fn ring_with(home: &Home, policy: SyncPolicy) -> (Producer, [Ring; 2]) {
-    let options = RingOptions::new(8, 50).shards(3).sync(policy);
+    let options = ring_options(8, 50).shards(3).sync(policy);
     let producer = options.create(home.path()).expect("a ring");
-    let rings = [producer.ring(), Ring::open(home.path()).expect("a reader")];
+    let rings = [producer.ring(), open_ring(home.path()).expect("a reader")];
     (producer, rings)
 }
 
@@ -218,7 +220,7 @@ fn stats_tell_where_the_archive_stands() {
     }
     assert_eq!(rings[0].stats().unwrap().syncs, 1);
     assert_eq!(rings[1].stats().unwrap().syncs, 0, "another process cannot know");
-    let refused = Producer::open(home.path());
+    let refused = open_producer(home.path());
     assert!(matches!(refused, Err(Error::Locked { .. })), "the question took no lock");
     producer.close().unwrap();
     for ring in &rings {
@@ -226,7 +228,7 @@ fn stats_tell_where_the_archive_stands() {
         assert!(!stats.writer_live);
         assert_eq!((stats.oldest, stats.next, stats.durable), (30, 80, 80));
     }
-    let producer = Producer::open(home.path()).unwrap();
+    let producer = open_producer(home.path()).unwrap();
     assert!(rings[0].stats().unwrap().writer_live);
     producer.die();
     assert!(!rings[1].stats().unwrap().writer_live);

@@ -2,21 +2,23 @@
 
 use std::{fs, os::unix::fs::symlink};
 
-use ringkeep::{Error, Ring, RingOptions};
+use ringkeep::{Error, RingOptions};
 
-use crate::support::{Home, assert_keeps, payloads, poke, slots_offset};
+use crate::support::{
+    Home, assert_keeps, open_producer, open_ring, payloads, poke, ring_options, slots_offset,
+};
 
 const SIZE: usize = 12;
 
 fn options() -> RingOptions {
-    RingOptions::new(SIZE, 30).shards(4)
+    ring_options(SIZE, 30).shards(4)
 }
 
 /// Requires that a creation is refused, and that it changes nothing.
 #[track_caller]
 fn assert_refused(home: &Home, is_right: impl Fn(&Error) -> bool) {
     let before = home.state();
-    for options in [options(), RingOptions::new(SIZE, 30), RingOptions::new(1, 1)] {
+    for options in [options(), ring_options(SIZE, 30), ring_options(1, 1)] {
         let error = options.create(home.path()).expect_err("there are leftovers");
         assert!(is_right(&error), "{error:?}");
         let after = home.state();
@@ -31,10 +33,10 @@ fn empty_shards_of_a_creation_that_died_are_cleared_away() {
     let home = Home::on_disk();
     options().create(home.path()).unwrap().close().unwrap();
     fs::remove_file(home.path()).unwrap();
-    let mut producer = RingOptions::new(SIZE, 30).create(home.path()).unwrap();
+    let mut producer = ring_options(SIZE, 30).create(home.path()).unwrap();
     assert_eq!(home.names(), ["cache.dat"]);
     producer.append_batch(&payloads(0..50, SIZE)).unwrap();
-    assert_keeps(&Ring::open(home.path()).unwrap(), 20..50);
+    assert_keeps(&open_ring(home.path()).unwrap(), 20..50);
 }
 
 #[test]
@@ -49,7 +51,7 @@ fn temporary_files_are_cleared_away() {
     }
     let mut producer = options().create(home.path()).unwrap();
     producer.append_batch(&payloads(0..50, SIZE)).unwrap();
-    assert_keeps(&Ring::open(home.path()).unwrap(), 20..50);
+    assert_keeps(&open_ring(home.path()).unwrap(), 20..50);
     let mut expected: Vec<_> = others.map(String::from).into();
     expected.extend((0..4).map(|index| match index {
         0 => "cache.dat".to_owned(),
@@ -93,7 +95,7 @@ fn an_archive_whose_first_file_comes_back_is_whole() {
             |error| matches!(error, Error::LeftoverShard { path } if *path == expected),
         );
         fs::rename(&aside, home.path()).unwrap();
-        assert_keeps(&Ring::open(home.path()).unwrap(), 0..9);
+        assert_keeps(&open_ring(home.path()).unwrap(), 0..9);
         poke(&home.shard(with_record), record, &[0]);
     }
 }
@@ -136,11 +138,11 @@ fn a_temporary_name_that_is_a_link_is_not_followed() {
 #[test]
 fn an_archive_opens_through_a_link() {
     let home = Home::on_disk();
-    let mut producer = RingOptions::new(SIZE, 30).create(home.path()).unwrap();
+    let mut producer = ring_options(SIZE, 30).create(home.path()).unwrap();
     producer.append_batch(&payloads(0..50, SIZE)).unwrap();
     let link = home.directory().join("link");
     symlink(home.path(), &link).unwrap();
-    assert_keeps(&Ring::open(&link).unwrap(), 20..50);
-    let locked = ringkeep::Producer::open(&link);
+    assert_keeps(&open_ring(&link).unwrap(), 20..50);
+    let locked = open_producer(&link);
     assert!(matches!(locked, Err(Error::Locked { .. })), "{locked:?}");
 }

@@ -11,11 +11,11 @@ use std::{
 
 use fastrand::Rng;
 use ringkeep::{
-    AfterLap, Error, Io, Producer, Read, ReadBatch, ReadOptions, Ring, RingOptions, SimDisk, Start,
-    SyncPolicy, Tailed, Tailer,
+    AfterLap, Error, Io, Producer, Read, ReadBatch, Ring, RingOptions, SimDisk, Start, SyncPolicy,
+    Tailed, Tailer,
 };
 
-use crate::support::{Home, payload_of_version};
+use crate::support::{Home, payload_of_version, read_options, ring_options};
 
 /// Sequences on each kind of disk.
 const SEQUENCES: u64 = 1500;
@@ -123,7 +123,7 @@ impl Place {
         }
     }
 
-    fn options(&self, options: RingOptions) -> RingOptions {
+    fn ring_options(&self, options: RingOptions) -> RingOptions {
         match self {
             Self::Files(_) => options,
             Self::Simulated(disk) => options.on(disk),
@@ -132,8 +132,8 @@ impl Place {
 
     fn reader(&self, io: Io) -> Ring {
         let options = match self {
-            Self::Files(_) => ReadOptions::new(),
-            Self::Simulated(disk) => ReadOptions::new().on(&disk.other_process()),
+            Self::Files(_) => read_options(),
+            Self::Simulated(disk) => read_options().on(&disk.other_process()),
         };
         options.io(io).open(self.path()).expect("a reader")
     }
@@ -170,7 +170,7 @@ impl<'a> Driver<'a> {
             SyncPolicy::Interval(Duration::from_millis(1)),
         ];
         let policy = policies[random.usize(..policies.len())];
-        let options = RingOptions::new(size, capacity).sync(policy);
+        let options = ring_options(size, capacity).sync(policy);
         let options = match random.u8(0..3) {
             0 => options,
             1 => options.shards(random.u32(1..=12)),
@@ -180,7 +180,7 @@ impl<'a> Driver<'a> {
                 options.shard_bytes(random.u64(least..least + 200))
             }
         };
-        let options = place.options(options);
+        let options = place.ring_options(options);
         let producer = options.create(place.path()).expect("a new ring");
         let io = if random.bool() { Io::Mapped } else { Io::File };
         let outside = place.reader(io);

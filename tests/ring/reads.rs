@@ -1,12 +1,12 @@
 //! Reading many records at once, and walking over them.
 
-use ringkeep::{Error, Producer, Read, ReadBatch, Ring, RingOptions};
+use ringkeep::{Error, Producer, Read, ReadBatch, Ring};
 
-use crate::support::{Home, flip, payload, payloads, place_of};
+use crate::support::{Home, flip, open_ring, payload, payloads, place_of, ring_options};
 
 /// Ids 10..40 of a ring of 30 in 3 shards; 20 is deleted, 35 damaged, 39 follows a gap.
 fn mixed(home: &Home) -> Producer {
-    let mut producer = RingOptions::new(6, 30).shards(3).create(home.path()).expect("a ring");
+    let mut producer = ring_options(6, 30).shards(3).create(home.path()).expect("a ring");
     producer.append_batch(&payloads(0..37, 6)).expect("a batch");
     producer.append_at(39, &payload(39, 6)).expect("a record after a gap");
     producer.delete(20).expect("a deletion");
@@ -45,7 +45,7 @@ fn many_ids_are_read_in_the_order_given_with_an_outcome_each() {
     let home = Home::new();
     let producer = mixed(&home);
     let mut batch = ReadBatch::new();
-    for ring in [producer.ring(), Ring::open(home.path()).unwrap()] {
+    for ring in [producer.ring(), open_ring(home.path()).unwrap()] {
         for ids in
             [&[][..], &[39], &[39, 10, 20, 35, 10, 10, 0, 9, 40, u64::MAX, 25], &[35, 35, 35]]
         {
@@ -60,7 +60,7 @@ fn ranges_give_an_outcome_for_each_id() {
     let home = Home::new();
     let producer = mixed(&home);
     let mut batch = ReadBatch::new();
-    for ring in [producer.ring(), Ring::open(home.path()).unwrap()] {
+    for ring in [producer.ring(), open_ring(home.path()).unwrap()] {
         for ids in [0..0, 7..7, 10..40, 8..41, 30..45, 100..103, 0..33, u64::MAX - 2..u64::MAX] {
             let all: Vec<u64> = ids.clone().collect();
             ring.read_range(ids.clone(), &mut batch).unwrap();
@@ -111,7 +111,7 @@ fn more_ids_than_slots_are_refused_before_anything_is_allocated() {
 fn a_batch_is_used_again_for_another_ring() {
     let (home, other) = (Home::new(), Home::new());
     let producer = mixed(&home);
-    let mut wide = RingOptions::new(100, 5).create(other.path()).unwrap();
+    let mut wide = ring_options(100, 5).create(other.path()).unwrap();
     wide.append_batch(&payloads(0..5, 100)).unwrap();
     let mut batch = ReadBatch::new();
     producer.ring().read_range(10..40, &mut batch).unwrap();

@@ -3,14 +3,17 @@
 
 use std::{fs, path::Path};
 
-use ringkeep::{ArchiveId, Corruption, Error, Foreign, Producer, Ring, RingOptions};
+use ringkeep::{ArchiveId, Corruption, Error, Foreign, RingOptions};
 
-use crate::support::{Home, PAGE, assert_keeps, flip, payloads, peek, poke, shard_of};
+use crate::support::{
+    Home, PAGE, assert_keeps, flip, open_producer, open_ring, payloads, peek, poke, ring_options,
+    shard_of,
+};
 
 const SIZE: usize = 12;
 
 fn options() -> RingOptions {
-    RingOptions::new(SIZE, 30).shards(3)
+    ring_options(SIZE, 30).shards(3)
 }
 
 /// A closed archive of three files with ids 20..50, on a real disk.
@@ -33,8 +36,8 @@ fn assert_refused(home: &Home, is_right: impl Fn(&Error) -> bool) {
     let before = home.state();
     let path = home.path();
     let attempts = [
-        ("a reader", Ring::open(&path).err()),
-        ("a producer", Producer::open(&path).err()),
+        ("a reader", open_ring(&path).err()),
+        ("a producer", open_producer(&path).err()),
         ("options", options().open(&path).err()),
         ("open or create", options().open_or_create(&path).err()),
     ];
@@ -66,14 +69,13 @@ fn archive_id(path: &Path) -> ArchiveId {
 fn a_missing_archive_is_not_found_by_name() {
     let home = Home::on_disk();
     let path = home.path();
-    for error in [Ring::open(&path).err(), Producer::open(&path).err(), options().open(&path).err()]
-    {
+    for error in [open_ring(&path).err(), open_producer(&path).err(), options().open(&path).err()] {
         let found = matches!(&error, Some(Error::NotFound { path: p }) if *p == path);
         assert!(found, "{error:?}");
     }
     assert!(home.names().is_empty());
     let below = home.directory().join("nowhere/cache.dat");
-    assert!(matches!(Ring::open(&below), Err(Error::NotFound { .. })));
+    assert!(matches!(open_ring(&below), Err(Error::NotFound { .. })));
     assert!(matches!(options().create(&below), Err(Error::Io { .. })));
     assert!(home.names().is_empty());
 }
@@ -143,7 +145,7 @@ fn a_file_cut_short_at_any_length_is_refused() {
             fs::write(whole.shard(shard), &bytes).unwrap();
         }
     }
-    assert_keeps(&Ring::open(whole.path()).unwrap(), 20..50);
+    assert_keeps(&open_ring(whole.path()).unwrap(), 20..50);
 }
 
 #[test]
@@ -153,8 +155,8 @@ fn a_file_with_something_behind_it_opens() {
         let length = fs::metadata(home.shard(shard)).unwrap().len();
         poke(&home.shard(shard), length, &[7; 5000]);
     }
-    assert_keeps(&Ring::open(home.path()).unwrap(), 20..50);
-    assert_keeps(&Producer::open(home.path()).unwrap().ring(), 20..50);
+    assert_keeps(&open_ring(home.path()).unwrap(), 20..50);
+    assert_keeps(&open_producer(home.path()).unwrap().ring(), 20..50);
 }
 
 #[test]
@@ -214,14 +216,14 @@ fn shards_in_each_others_places_are_told_apart() {
         });
         swap();
     }
-    assert_keeps(&Ring::open(home.path()).unwrap(), 20..50);
+    assert_keeps(&open_ring(home.path()).unwrap(), 20..50);
 }
 
 #[test]
 fn a_shard_in_the_place_of_the_first_file_is_refused() {
     for shards in [2, 3] {
         let home = Home::on_disk();
-        let options = RingOptions::new(SIZE, 30).shards(shards);
+        let options = ring_options(SIZE, 30).shards(shards);
         options.create(home.path()).unwrap().close().unwrap();
         for shard in 1..shards {
             fs::copy(home.shard(shard), home.path()).unwrap();
@@ -231,7 +233,7 @@ fn a_shard_in_the_place_of_the_first_file_is_refused() {
             });
         }
         // And opened by its own name.
-        let opened = Ring::open(home.shard(1));
+        let opened = open_ring(home.shard(1));
         let is_right =
             matches!(&opened, Err(Error::MixedShards { found_index: 1, expected_index: 0, .. }));
         assert!(is_right, "{opened:?}");
@@ -242,12 +244,12 @@ fn a_shard_in_the_place_of_the_first_file_is_refused() {
 fn another_geometry_is_refused_and_both_are_told() {
     let home = archive();
     let before = home.state();
-    let found = Ring::open(home.path()).unwrap().geometry();
+    let found = open_ring(home.path()).unwrap().geometry();
     for other in [
-        RingOptions::new(SIZE + 1, 30),
-        RingOptions::new(SIZE, 31),
-        RingOptions::new(SIZE, 30).shards(2),
-        RingOptions::new(SIZE, 30).shard_bytes(1 << 20),
+        ring_options(SIZE + 1, 30),
+        ring_options(SIZE, 31),
+        ring_options(SIZE, 30).shards(2),
+        ring_options(SIZE, 30).shard_bytes(1 << 20),
     ] {
         for refused in [other.open(home.path()), other.open_or_create(home.path())] {
             let Err(Error::GeometryMismatch { path, found: f, expected }) = refused else {
@@ -257,7 +259,7 @@ fn another_geometry_is_refused_and_both_are_told() {
         }
     }
     assert!(home.state() == before);
-    assert_keeps(&RingOptions::new(SIZE, 30).open(home.path()).unwrap().ring(), 20..50);
+    assert_keeps(&ring_options(SIZE, 30).open(home.path()).unwrap().ring(), 20..50);
     assert_keeps(&options().open(home.path()).unwrap().ring(), 20..50);
 }
 
@@ -292,7 +294,7 @@ fn a_feature_that_readers_must_know_is_refused_and_others_are_not() {
     let home = archive();
     poke(&home.path(), 12, &[0xFF; 4]);
     fix_crc(&home.path());
-    assert_keeps(&Ring::open(home.path()).unwrap(), 20..50);
+    assert_keeps(&open_ring(home.path()).unwrap(), 20..50);
     for bit in 0..32 {
         let flags = 1_u32 << bit;
         poke(&home.path(), 16, &flags.to_le_bytes());
@@ -340,7 +342,7 @@ fn every_byte_of_the_identity_pages_is_protected() {
     for shard in [0, 2] {
         for offset in 0..4096 {
             flip(&home.shard(shard), offset, 1 << (offset % 8));
-            let opened = Ring::open(home.path());
+            let opened = open_ring(home.path());
             let path = home.shard(shard);
             let is_right = match &opened {
                 Err(Error::NotAnArchive { found: Foreign::File, .. }) => offset < 8,
@@ -356,7 +358,7 @@ fn every_byte_of_the_identity_pages_is_protected() {
     }
     let content = |state: std::collections::BTreeMap<_, _>| state.into_keys().collect::<Vec<_>>();
     assert_eq!(content(home.state()), content(before));
-    assert_keeps(&Ring::open(home.path()).unwrap(), 20..50);
+    assert_keeps(&open_ring(home.path()).unwrap(), 20..50);
 }
 
 #[test]
@@ -367,7 +369,7 @@ fn one_checkpoint_page_is_enough_and_none_is_refused() {
     for page in pages {
         poke(&home.path(), page, &[0xAA; 512]);
         // Without the newest page the older one rules; nothing wrong is served.
-        let ring = Ring::open(home.path()).unwrap();
+        let ring = open_ring(home.path()).unwrap();
         for (id, read) in ring.range(20..50).records().map(Result::unwrap) {
             if let ringkeep::Read::Record(found) = read {
                 assert_eq!(found, crate::support::payload(id, SIZE));

@@ -9,13 +9,16 @@ use std::{
     thread,
 };
 
-use ringkeep::{Error, Producer, ReadOptions, Ring, RingOptions, SimDisk};
+use ringkeep::{Error, RingOptions, SimDisk};
 use rustix::thread::Uid;
 
-use crate::support::{Home, assert_keeps, payload, payloads, skip, state_of};
+use crate::support::{
+    Home, assert_keeps, open_producer, open_ring, payload, payloads, read_options, ring_options,
+    skip, state_of,
+};
 
 fn options() -> RingOptions {
-    RingOptions::new(12, 30).shards(3)
+    ring_options(12, 30).shards(3)
 }
 
 fn fill(path: &Path) {
@@ -114,8 +117,8 @@ fn files_without_permission_are_refused_and_read_permission_is_enough_to_read() 
         set(modes);
         let before = home.state();
         let attempts = as_nobody(|| {
-            let reader = Ring::open(&path).map(|ring| assert_keeps(&ring, 20..50));
-            (reader, Producer::open(&path), options().open_or_create(&path))
+            let reader = open_ring(&path).map(|ring| assert_keeps(&ring, 20..50));
+            (reader, open_producer(&path), options().open_or_create(&path))
         });
         let (reader, producer, made) = attempts.expect("root can become nobody");
         match refused_reader {
@@ -129,7 +132,7 @@ fn files_without_permission_are_refused_and_read_permission_is_enough_to_read() 
     // All but one file may be written: found out before anything is.
     set([0o666, 0o666, 0o444]);
     let before = home.state();
-    assert_denied(as_nobody(|| Producer::open(&path)).unwrap(), &home.shard(2));
+    assert_denied(as_nobody(|| open_producer(&path)).unwrap(), &home.shard(2));
     assert!(home.state() == before);
 }
 
@@ -169,7 +172,7 @@ fn a_full_disk_refuses_a_new_archive_and_keeps_nothing_of_it() {
     };
     fs::write(mount.at.join("other"), [7; 100]).unwrap();
     // Too much in one file; and in the fourth of many, with others complete by then.
-    for options in [RingOptions::new(4092, 100), RingOptions::new(4092, 100).shards(20)] {
+    for options in [ring_options(4092, 100), ring_options(4092, 100).shards(20)] {
         let needed = options.geometry().unwrap().bytes_on_disk();
         for refused in [options.create(mount.path()), options.open_or_create(mount.path())] {
             match refused {
@@ -183,13 +186,13 @@ fn a_full_disk_refuses_a_new_archive_and_keeps_nothing_of_it() {
         assert_eq!(left, [mount.at.join("other")]);
     }
     // What it does hold is really there: a disk that is full later takes no record.
-    let mut producer = RingOptions::new(124, 200).create(mount.path()).unwrap();
+    let mut producer = ring_options(124, 200).create(mount.path()).unwrap();
     let mut hog = fs::File::create(mount.at.join("hog")).unwrap();
     while std::io::Write::write(&mut hog, &[1; 4096]).is_ok_and(|bytes| bytes > 0) {}
     producer.append_batch(&payloads(0..500, 124)).unwrap();
     producer.update(400, &payload(400, 124)).unwrap();
     producer.close().unwrap();
-    assert_keeps(&Producer::open(mount.path()).unwrap().ring(), 300..500);
+    assert_keeps(&open_producer(mount.path()).unwrap().ring(), 300..500);
 }
 
 #[test]
@@ -211,19 +214,19 @@ fn a_read_only_file_system_is_for_readers() {
         return skip("a read-only file system", "it cannot be mounted again");
     }
     let before = state_of(&mount.at);
-    assert_keeps(&Ring::open(mount.path()).unwrap(), 20..50);
+    assert_keeps(&open_ring(mount.path()).unwrap(), 20..50);
     let named = |error: Option<Error>, path: &Path| match error {
         Some(Error::ReadOnlyFileSystem { path: found }) => assert_eq!(found, path),
         other => panic!("{other:?}"),
     };
-    named(Producer::open(mount.path()).err(), &mount.path());
+    named(open_producer(mount.path()).err(), &mount.path());
     named(options().open(mount.path()).err(), &mount.path());
     named(options().open_or_create(mount.path()).err(), &mount.path());
     let fresh = mount.at.join("new.dat");
     named(options().create(&fresh).err(), &fresh);
     assert!(state_of(&mount.at) == before);
     assert!(mount.remount("rw"));
-    assert_keeps(&Producer::open(mount.path()).unwrap().ring(), 20..50);
+    assert_keeps(&open_producer(mount.path()).unwrap().ring(), 20..50);
 }
 
 #[test]
@@ -239,7 +242,7 @@ fn network_file_systems_are_refused_by_name() {
             options.create("/data/new.dat").err(),
             options.open(path).err(),
             options.open_or_create(path).err(),
-            ReadOptions::new().on(&disk).open(path).err(),
+            read_options().on(&disk).open(path).err(),
         ] {
             match error {
                 Some(Error::NetworkFileSystem { name, .. }) => assert_eq!(name, expected),
@@ -258,10 +261,10 @@ fn a_second_producer_is_locked_out_at_once() {
     producer.flush().unwrap();
     let before = home.state();
     for refused in [
-        Producer::open(home.path()),
+        open_producer(home.path()),
         options().open(home.path()),
         options().open_or_create(home.path()),
-        RingOptions::new(1, 1).open(home.path()),
+        ring_options(1, 1).open(home.path()),
     ] {
         let Err(Error::Locked { path }) = refused else { panic!("{refused:?}") };
         assert_eq!(path, home.path());
@@ -271,11 +274,11 @@ fn a_second_producer_is_locked_out_at_once() {
     assert!(home.state() == before);
     // The refusals took nothing from the one that has it.
     producer.append(&payload(50, 12)).unwrap();
-    assert!(matches!(Producer::open(home.path()), Err(Error::Locked { .. })));
+    assert!(matches!(open_producer(home.path()), Err(Error::Locked { .. })));
     let ring = producer.ring();
     producer.close().unwrap();
-    Producer::open(home.path()).unwrap().die();
-    assert_keeps(&Producer::open(home.path()).unwrap().ring(), 21..51);
+    open_producer(home.path()).unwrap().die();
+    assert_keeps(&open_producer(home.path()).unwrap().ring(), 21..51);
     assert_keeps(&ring, 21..51);
 }
 
@@ -295,5 +298,5 @@ fn a_creation_that_is_under_way_locks_others_out() {
     assert!(home.state() == before);
     drop(file);
     fill(&home.path());
-    assert_keeps(&Ring::open(home.path()).unwrap(), 20..50);
+    assert_keeps(&open_ring(home.path()).unwrap(), 20..50);
 }

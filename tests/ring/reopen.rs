@@ -2,9 +2,11 @@
 
 use std::fs;
 
-use ringkeep::{Error, Producer, Read, Ring, RingOptions};
+use ringkeep::{Error, Producer, Read, Ring};
 
-use crate::support::{Home, assert_keeps, payload, payloads, window};
+use crate::support::{
+    Home, assert_keeps, open_producer, open_ring, payload, payloads, ring_options, window,
+};
 
 /// How a producer ends, and what that is called.
 type End = (&'static str, fn(Producer));
@@ -20,12 +22,12 @@ fn a_ring_goes_on_where_it_was_however_its_producer_ended() {
     for capacity in [1, 5, 16, 100] {
         for (end_name, end) in ENDS {
             let home = Home::new();
-            let options = RingOptions::new(7, capacity).shards(3);
+            let options = ring_options(7, capacity).shards(3);
             options.create(home.path()).unwrap().close().unwrap();
-            let ring = Ring::open(home.path()).unwrap();
+            let ring = open_ring(home.path()).unwrap();
             let mut next = 0;
             for round in 0..20 {
-                let mut producer = Producer::open(home.path()).unwrap();
+                let mut producer = open_producer(home.path()).unwrap();
                 assert_eq!(producer.ring().next_id().unwrap(), next, "{end_name}");
                 for _ in 0..round {
                     assert_eq!(producer.append(&payload(next, 7)).unwrap(), next);
@@ -35,7 +37,7 @@ fn a_ring_goes_on_where_it_was_however_its_producer_ended() {
                 assert_keeps(&producer.ring(), ids.clone());
                 end(producer);
                 assert_keeps(&ring, ids.clone());
-                assert_keeps(&Ring::open(home.path()).unwrap(), ids);
+                assert_keeps(&open_ring(home.path()).unwrap(), ids);
             }
         }
     }
@@ -44,14 +46,14 @@ fn a_ring_goes_on_where_it_was_however_its_producer_ended() {
 #[test]
 fn each_opening_for_write_begins_a_new_epoch() {
     let home = Home::new();
-    let producer = RingOptions::new(7, 10).create(home.path()).unwrap();
-    let ring = Ring::open(home.path()).unwrap();
+    let producer = ring_options(7, 10).create(home.path()).unwrap();
+    let ring = open_ring(home.path()).unwrap();
     let mut epoch = ring.stats().unwrap().epoch;
     producer.close().unwrap();
     for (_, end) in ENDS {
-        Ring::open(home.path()).unwrap();
+        open_ring(home.path()).unwrap();
         assert_eq!(ring.stats().unwrap().epoch, epoch, "a reader is no opening for write");
-        let producer = Producer::open(home.path()).unwrap();
+        let producer = open_producer(home.path()).unwrap();
         let new = ring.stats().unwrap().epoch;
         assert!(new > epoch, "{new} after {epoch}");
         epoch = new;
@@ -62,17 +64,17 @@ fn each_opening_for_write_begins_a_new_epoch() {
 #[test]
 fn a_clean_close_makes_everything_durable_and_a_death_nothing() {
     let home = Home::new();
-    let mut producer = RingOptions::new(7, 10).create(home.path()).unwrap();
-    let ring = Ring::open(home.path()).unwrap();
+    let mut producer = ring_options(7, 10).create(home.path()).unwrap();
+    let ring = open_ring(home.path()).unwrap();
     producer.append_batch(&payloads(0..5, 7)).unwrap();
     producer.die();
     assert_eq!(ring.durable().unwrap(), 0);
-    let mut producer = Producer::open(home.path()).unwrap();
+    let mut producer = open_producer(home.path()).unwrap();
     assert_eq!(ring.durable().unwrap(), 0);
     producer.append_batch(&payloads(5..8, 7)).unwrap();
     producer.close().unwrap();
     assert_eq!(ring.durable().unwrap(), 8);
-    drop(Producer::open(home.path()).unwrap());
+    drop(open_producer(home.path()).unwrap());
     assert_eq!(ring.durable().unwrap(), 8);
 }
 
@@ -80,11 +82,11 @@ fn a_clean_close_makes_everything_durable_and_a_death_nothing() {
 fn rings_of_every_earlier_producer_read_on() {
     let home = Home::new();
     let mut rings = vec![];
-    let mut producer = RingOptions::new(4000, 20).shards(2).create(home.path()).unwrap();
+    let mut producer = ring_options(4000, 20).shards(2).create(home.path()).unwrap();
     let mut next = 0;
     for round in 0..12 {
         rings.push(producer.ring());
-        rings.push(Ring::open(home.path()).unwrap());
+        rings.push(open_ring(home.path()).unwrap());
         producer.append_batch(&payloads(next..next + 9, 4000)).unwrap();
         next += 9;
         for ring in &rings {
@@ -94,14 +96,14 @@ fn rings_of_every_earlier_producer_read_on() {
         for ring in &rings {
             assert_keeps(ring, next.saturating_sub(20)..next);
         }
-        producer = Producer::open(home.path()).unwrap();
+        producer = open_producer(home.path()).unwrap();
     }
 }
 
 #[test]
 fn an_opening_that_appends_nothing_changes_no_record() {
     let home = Home::new();
-    let mut producer = RingOptions::new(7, 30).shards(4).create(home.path()).unwrap();
+    let mut producer = ring_options(7, 30).shards(4).create(home.path()).unwrap();
     producer.append_batch(&payloads(0..50, 7)).unwrap();
     producer.close().unwrap();
     let shards = |home: &Home| {
@@ -110,30 +112,30 @@ fn an_opening_that_appends_nothing_changes_no_record() {
     };
     let before = shards(&home);
     for (_, end) in ENDS {
-        end(Producer::open(home.path()).unwrap());
+        end(open_producer(home.path()).unwrap());
         assert_eq!(shards(&home), before);
-        assert_keeps(&Ring::open(home.path()).unwrap(), 20..50);
+        assert_keeps(&open_ring(home.path()).unwrap(), 20..50);
     }
 }
 
 #[test]
 fn open_or_create_creates_once_and_then_opens() {
     let home = Home::new();
-    let options = RingOptions::new(7, 30).shards(4);
+    let options = ring_options(7, 30).shards(4);
     for id in 0..40 {
         let mut producer = options.open_or_create(home.path()).unwrap();
         assert_eq!(producer.append(&payload(id, 7)).unwrap(), id);
     }
-    assert_keeps(&Ring::open(home.path()).unwrap(), 10..40);
+    assert_keeps(&open_ring(home.path()).unwrap(), 10..40);
 }
 
 #[test]
 fn a_schema_is_kept_and_compared_only_where_it_was_asked_for() {
     let home = Home::new();
     let schema = "t:time_ns, temp:f32[C]";
-    let options = RingOptions::new(12, 5);
+    let options = ring_options(12, 5);
     options.clone().schema(schema).create(home.path()).unwrap().close().unwrap();
-    assert_eq!(Ring::open(home.path()).unwrap().schema_text(), Some(schema));
+    assert_eq!(open_ring(home.path()).unwrap().schema_text(), Some(schema));
     assert_eq!(options.open(home.path()).unwrap().ring().schema_text(), Some(schema));
     options.clone().schema(schema).open(home.path()).unwrap();
     options.clone().schema(" t:time_ns,temp : f32 [C]").open(home.path()).unwrap();
@@ -146,27 +148,27 @@ fn a_schema_is_kept_and_compared_only_where_it_was_asked_for() {
 #[test]
 fn copied_files_of_a_closed_archive_are_an_archive() {
     let (home, elsewhere) = (Home::new(), Home::new());
-    let mut producer = RingOptions::new(7, 30).shards(4).create(home.path()).unwrap();
+    let mut producer = ring_options(7, 30).shards(4).create(home.path()).unwrap();
     producer.append_at(1000, &payload(1000, 7)).unwrap();
     producer.append_batch(&payloads(1001..1050, 7)).unwrap();
     producer.close().unwrap();
     for index in 0..4 {
         fs::copy(home.shard(index), elsewhere.shard(index)).unwrap();
     }
-    let ring = Ring::open(elsewhere.path()).unwrap();
+    let ring = open_ring(elsewhere.path()).unwrap();
     assert_keeps(&ring, 1020..1050);
     assert_eq!(ring.durable().unwrap(), 1050);
-    let mut producer = Producer::open(elsewhere.path()).unwrap();
+    let mut producer = open_producer(elsewhere.path()).unwrap();
     assert_keeps(&producer.ring(), 1020..1050);
     producer.append(&payload(1050, 7)).unwrap();
     assert_keeps(&ring, 1021..1051);
-    assert_keeps(&Ring::open(home.path()).unwrap(), 1020..1050);
+    assert_keeps(&open_ring(home.path()).unwrap(), 1020..1050);
 }
 
 #[test]
 fn a_copy_of_an_archive_that_was_not_closed_serves_nothing_wrong() {
     let (home, elsewhere) = (Home::new(), Home::new());
-    let mut producer = RingOptions::new(7, 100).shards(4).create(home.path()).unwrap();
+    let mut producer = ring_options(7, 100).shards(4).create(home.path()).unwrap();
     producer.append_batch(&payloads(0..250, 7)).unwrap();
     producer.flush().unwrap();
     producer.append_batch(&payloads(250..270, 7)).unwrap();
@@ -187,9 +189,9 @@ fn a_copy_of_an_archive_that_was_not_closed_serves_nothing_wrong() {
             }
         }
     };
-    let ring = Ring::open(elsewhere.path()).unwrap();
+    let ring = open_ring(elsewhere.path()).unwrap();
     look(&ring);
-    let mut producer = Producer::open(elsewhere.path()).unwrap();
+    let mut producer = open_producer(elsewhere.path()).unwrap();
     look(&producer.ring());
     look(&ring);
     let next = producer.append(&payload(ring.next_id().unwrap(), 7)).unwrap();
@@ -200,14 +202,14 @@ fn a_copy_of_an_archive_that_was_not_closed_serves_nothing_wrong() {
 #[test]
 fn a_ring_can_be_moved_while_it_is_closed() {
     let home = Home::new();
-    let mut producer = RingOptions::new(7, 30).shards(2).create(home.path()).unwrap();
+    let mut producer = ring_options(7, 30).shards(2).create(home.path()).unwrap();
     producer.append_batch(&payloads(0..50, 7)).unwrap();
     producer.close().unwrap();
     let elsewhere = home.directory().join("other.dat");
     fs::rename(home.path(), &elsewhere).unwrap();
     fs::rename(home.shard(1), home.directory().join("other.dat.1")).unwrap();
-    assert_keeps(&Producer::open(&elsewhere).unwrap().ring(), 20..50);
-    assert!(matches!(Ring::open(home.path()), Err(Error::NotFound { .. })));
+    assert_keeps(&open_producer(&elsewhere).unwrap().ring(), 20..50);
+    assert!(matches!(open_ring(home.path()), Err(Error::NotFound { .. })));
 }
 
 /// Goal: a copy with holes cannot end its producer with a signal on a disk that is full later.
@@ -215,7 +217,7 @@ fn a_ring_can_be_moved_while_it_is_closed() {
 fn a_copy_with_holes_gets_all_its_space_when_it_is_opened() {
     use std::os::unix::fs::MetadataExt;
     let home = Home::on_disk();
-    RingOptions::new(60, 100_000).create(home.path()).unwrap().close().unwrap();
+    ring_options(60, 100_000).create(home.path()).unwrap().close().unwrap();
     let bytes = fs::read(home.path()).unwrap();
     let length = bytes.len() as u64;
     let copy = fs::File::create(home.path()).unwrap();
@@ -223,7 +225,7 @@ fn a_copy_with_holes_gets_all_its_space_when_it_is_opened() {
     std::os::unix::fs::FileExt::write_all_at(&copy, &bytes[..20_480], 0).unwrap();
     let allocated = || copy.metadata().unwrap().blocks() * 512;
     assert!(allocated() < length / 2, "this file system makes no holes");
-    let mut producer = Producer::open(home.path()).unwrap();
+    let mut producer = open_producer(home.path()).unwrap();
     assert!(allocated() >= length, "{} of {length} bytes", allocated());
     assert_eq!(producer.append(&[7; 60]).unwrap(), 0);
 }

@@ -1,12 +1,15 @@
 //! Updating and deleting what is kept, above and below what is durable.
 
-use ringkeep::{Error, Producer, Read, Ring, RingOptions};
+use ringkeep::{Error, Producer, Read};
 
-use crate::support::{Home, assert_keeps, flip, payload, payload_of_version, payloads, place_of};
+use crate::support::{
+    Home, assert_keeps, flip, open_producer, open_ring, payload, payload_of_version, payloads,
+    place_of, ring_options,
+};
 
 /// A ring of 20 with ids 15..35, durable below 25.
 fn half_durable(home: &Home, size: usize) -> Producer {
-    let options = RingOptions::new(size, 20).shards(3);
+    let options = ring_options(size, 20).shards(3);
     let mut producer = options.create(home.path()).expect("a new ring");
     producer.append_batch(&payloads(0..25, size)).expect("a batch");
     producer.flush().expect("a flush");
@@ -19,7 +22,7 @@ fn an_update_shows_at_once_in_every_ring_and_stays() {
     for size in [1, 4, 13, 124, 4092, 5000] {
         let home = Home::new();
         let mut producer = half_durable(&home, size);
-        let (inside, outside) = (producer.ring(), Ring::open(home.path()).unwrap());
+        let (inside, outside) = (producer.ring(), open_ring(home.path()).unwrap());
         for version in 1..4 {
             for id in 15..35 {
                 let new = payload_of_version(id, version, size);
@@ -30,7 +33,7 @@ fn an_update_shows_at_once_in_every_ring_and_stays() {
         }
         assert_eq!(inside.durable().unwrap(), 25, "an update moves nothing");
         producer.die();
-        let producer = Producer::open(home.path()).unwrap();
+        let producer = open_producer(home.path()).unwrap();
         for ring in [&inside, &outside, &producer.ring()] {
             for id in 15..35 {
                 let record = Read::Record(payload_of_version(id, 3, size));
@@ -44,7 +47,7 @@ fn an_update_shows_at_once_in_every_ring_and_stays() {
 fn a_deleted_id_is_absent_for_good() {
     let home = Home::new();
     let mut producer = half_durable(&home, 12);
-    let outside = Ring::open(home.path()).unwrap();
+    let outside = open_ring(home.path()).unwrap();
     let deleted = [15, 24, 25, 34];
     for id in deleted {
         producer.delete(id).unwrap();
@@ -52,7 +55,7 @@ fn a_deleted_id_is_absent_for_good() {
         assert_eq!(outside.read(id).unwrap(), Read::Absent);
     }
     producer.close().unwrap();
-    let mut producer = Producer::open(home.path()).unwrap();
+    let mut producer = open_producer(home.path()).unwrap();
     for id in 15..35 {
         let read = outside.read(id).unwrap();
         assert_eq!(read == Read::Absent, deleted.contains(&id), "id {id}: {read:?}");
@@ -103,7 +106,7 @@ fn a_rewrite_leaves_its_neighbours_alone() {
             producer.update(id, &payload(id, size)).unwrap();
         }
         assert_keeps(&producer.ring(), 15..35);
-        assert_keeps(&Ring::open(home.path()).unwrap(), 15..35);
+        assert_keeps(&open_ring(home.path()).unwrap(), 15..35);
     }
 }
 
@@ -129,7 +132,7 @@ fn a_rewrite_with_a_payload_of_another_length_is_refused() {
 fn many_rewrites_survive_deaths_and_closes() {
     let home = Home::new();
     let mut producer = half_durable(&home, 9);
-    let ring = Ring::open(home.path()).unwrap();
+    let ring = open_ring(home.path()).unwrap();
     let mut versions = [0_u64; 35];
     for round in 1..200_u64 {
         let id = 15 + round * 7 % 20;
@@ -137,10 +140,10 @@ fn many_rewrites_survive_deaths_and_closes() {
         producer.update(id, &payload_of_version(id, round, 9)).unwrap();
         if round % 9 == 0 {
             producer.die();
-            producer = Producer::open(home.path()).unwrap();
+            producer = open_producer(home.path()).unwrap();
         } else if round % 14 == 0 {
             producer.close().unwrap();
-            producer = Producer::open(home.path()).unwrap();
+            producer = open_producer(home.path()).unwrap();
         }
         for (id, version) in (0..).zip(versions).skip(15) {
             let record = Read::Record(payload_of_version(id, version, 9));

@@ -8,12 +8,12 @@ use std::{
 
 use ringkeep::{Error, Meter, Producer, Read, Ring, RingOptions, Start, Tailed};
 
-use crate::support::Home;
+use crate::support::{Form, Home, open_producer, open_ring, ring_options};
 
 const SCHEMA: &str = "value:u32, t:time_ms";
 
 fn options(capacity: u64) -> RingOptions {
-    RingOptions::new(12, capacity).schema(SCHEMA).shards(3)
+    ring_options(12, capacity).schema(SCHEMA).shards(3)
 }
 
 fn record(millis: i64) -> Vec<u8> {
@@ -111,7 +111,7 @@ fn a_range_of_time_is_what_a_plain_scan_finds() {
                 tick(&mut random, &mut clock, manner);
                 change(&mut random, &mut producer, clock);
             }
-            let rings = [producer.ring(), Ring::open(home.path()).unwrap()];
+            let rings = [producer.ring(), open_ring(home.path()).unwrap()];
             for _ in 0..20 {
                 let from = random.i64(-600..900);
                 let context = format!("seed {seed}, life {life}");
@@ -175,9 +175,9 @@ fn the_step_of_the_clock_is_the_most_that_a_time_was_behind() {
         producer.append(&record(millis)).unwrap();
         assert_eq!(step(&producer), Duration::from_millis(expected), "{millis}");
     }
-    assert_eq!(Ring::open(home.path()).unwrap().stats().unwrap().clock_step.as_millis(), 80);
+    assert_eq!(open_ring(home.path()).unwrap().stats().unwrap().clock_step.as_millis(), 80);
     producer.die();
-    let producer = Producer::open(home.path()).unwrap();
+    let producer = open_producer(home.path()).unwrap();
     assert_eq!(step(&producer), Duration::from_millis(80));
     producer.close().unwrap();
     // Copied files have another inode: the pages alone must know a step that is large enough.
@@ -185,7 +185,7 @@ fn the_step_of_the_clock_is_the_most_that_a_time_was_behind() {
     for shard in 0..3 {
         std::fs::copy(home.shard(shard), copy.shard(shard)).unwrap();
     }
-    let told = Ring::open(copy.path()).unwrap().stats().unwrap().clock_step;
+    let told = open_ring(copy.path()).unwrap().stats().unwrap().clock_step;
     assert!((80..=160).contains(&told.as_millis()), "{told:?}");
 }
 
@@ -223,9 +223,10 @@ fn a_search_reads_the_logarithm_of_the_ring_while_the_clock_never_stepped() {
         (meter.read_bytes() - before) / 16
     };
     for start in [0, 1, 77_777, 149_990] {
-        // 18 looks, the ten records, and the one behind them.
+        // 18 looks, the ten records, and the one behind them; or a page of them at once.
+        let walk = if Form::of_this_run().shows_in_place() { 11 } else { 4096 / 16 + 11 };
         let count = reads(start..start + 10);
-        assert!(count <= 18 + 11, "{count} reads from {start}");
+        assert!(count <= 18 + walk, "{count} reads from {start}");
     }
 }
 
@@ -233,7 +234,7 @@ fn a_search_reads_the_logarithm_of_the_ring_while_the_clock_never_stepped() {
 fn times_of_both_ends_of_their_type_are_searched() {
     let home = Home::new();
     let schema = "t:time_s";
-    let mut producer = RingOptions::new(8, 50).schema(schema).create(home.path()).unwrap();
+    let mut producer = ring_options(8, 50).schema(schema).create(home.path()).unwrap();
     for seconds in [0, i64::MAX, i64::MIN, 5, i64::MAX, 7] {
         producer.append(&seconds.to_le_bytes()).unwrap();
     }
@@ -254,9 +255,9 @@ fn without_a_time_there_is_no_search_by_it() {
     let home = Home::new();
     let no_time = |error: &Error| matches!(error, Error::NoTime { .. });
     for (name, options) in [
-        ("a", RingOptions::new(12, 50)),
-        ("b", RingOptions::new(12, 50).schema("value:u32, t:u64")),
-        ("c", RingOptions::new(16, 50).schema("t:time_ns*2")),
+        ("a", ring_options(12, 50)),
+        ("b", ring_options(12, 50).schema("value:u32, t:u64")),
+        ("c", ring_options(16, 50).schema("t:time_ns*2")),
     ] {
         let mut producer = options.create(home.directory().join(name)).unwrap();
         producer.append(&vec![0; producer.ring().geometry().record_size]).unwrap();
@@ -274,7 +275,7 @@ fn a_tailer_starts_at_a_time_and_goes_on_from_there() {
     for millis in [10, 20, 30, 25, 40] {
         producer.append(&record(millis)).unwrap();
     }
-    let ring = Ring::open(home.path()).unwrap();
+    let ring = open_ring(home.path()).unwrap();
     let mut tailer = ring.tailer(Start::Time(at(26)));
     let mut late = ring.tailer(Start::Time(at(1000)));
     producer.append(&record(50)).unwrap();
@@ -291,10 +292,12 @@ fn a_time_that_is_changed_during_a_walk_hides_no_other_record() {
     let mut producer = options(6000).create(home.path()).unwrap();
     let all: Vec<u8> = (0..5000).flat_map(record).collect();
     producer.append_batch(&all).unwrap();
-    let ring = Ring::open(home.path()).unwrap();
+    let ring = open_ring(home.path()).unwrap();
     let mut cursor = ring.range_by_time(at(10)..at(4000)).unwrap();
     assert!(matches!(cursor.next().unwrap(), Some((10, _))));
     producer.update(2000, &record(1_000_000)).unwrap();
-    // All of them but the one that has another time now.
-    assert_eq!(cursor.records().count(), 3990 - 2);
+    // All of them but the one that has another time now; it may have been read before.
+    let found = cursor.records().count();
+    let may_be = if Form::of_this_run().shows_in_place() { 0 } else { 1 };
+    assert!((3990 - 2..=3990 - 2 + may_be).contains(&found), "{found}");
 }

@@ -1,12 +1,12 @@
 //! Records as values of a type.
 
-use ringkeep::{Error, Read, Ring, RingOptions, TypedProducer, TypedRecord, TypedRing};
+use ringkeep::{Error, Read, RingOptions, TypedProducer, TypedRecord, TypedRing};
 use zerocopy::{
     FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned,
     little_endian::{F32, F64, I64, U16},
 };
 
-use crate::support::Home;
+use crate::support::{Home, open_ring, ring_options};
 
 #[derive(
     Debug, Clone, Copy, PartialEq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned,
@@ -106,15 +106,15 @@ fn other_columns_are_shown_beside_those_of_the_archive() {
 #[test]
 fn only_the_size_counts_where_a_side_has_no_schema() {
     let home = Home::new();
-    drop(RingOptions::new(14, 10).create(home.path()).unwrap());
+    drop(ring_options(14, 10).create(home.path()).unwrap());
     assert!(TypedRing::<Other>::open(home.path()).is_ok());
     let path = home.directory().join("wide");
-    let producer = RingOptions::new(16, 10).schema("a:u64, b:u64").create(&path).unwrap();
+    let producer = ring_options(16, 10).schema("a:u64, b:u64").create(&path).unwrap();
     let mut producer = TypedProducer::of(producer).unwrap();
     producer.append(&Plain { low: 1, high: 2 }).unwrap();
     let read = TypedRing::<Plain>::open(&path).unwrap().read(0).unwrap();
     assert_eq!(read, Read::Record(Plain { low: 1, high: 2 }));
-    assert_eq!(Ring::open(&path).unwrap().read(0).unwrap().record().unwrap()[8], 2);
+    assert_eq!(open_ring(&path).unwrap().read(0).unwrap().record().unwrap()[8], 2);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_type_whose_schema_is_not_its_own_is_refused() {
     let home = Home::new();
     let created = RingOptions::of_type::<Liar>(10).create(home.path());
     assert!(matches!(created, Err(Error::SchemaSize { schema_bytes: 4, record_size: 8 })));
-    let producer = RingOptions::new(8, 10).schema("x:f64").create(home.path()).unwrap();
+    let producer = ring_options(8, 10).schema("x:f64").create(home.path()).unwrap();
     let refused = TypedRing::<Liar>::of(producer.ring());
     assert!(matches!(refused, Err(Error::SchemaSize { schema_bytes: 4, record_size: 8 })));
 }

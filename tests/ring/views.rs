@@ -2,12 +2,14 @@
 
 use std::sync::mpsc;
 
-use ringkeep::{Error, Producer, Read, Ring, RingOptions};
+use ringkeep::{Error, Producer, Read};
 
-use crate::support::{Home, assert_keeps, eventually, payload, payloads};
+use crate::support::{
+    Form, Home, assert_keeps, eventually, open_producer, open_ring, payload, payloads, ring_options,
+};
 
 fn filled(home: &Home, size: usize) -> Producer {
-    let mut producer = RingOptions::new(size, 100).create(home.path()).expect("a ring");
+    let mut producer = ring_options(size, 100).create(home.path()).expect("a ring");
     producer.append_batch(&payloads(0..150, size)).expect("a batch");
     producer
 }
@@ -19,6 +21,9 @@ fn address(payload: &[u8]) -> usize {
 
 #[test]
 fn a_view_in_the_producers_process_is_in_place() {
+    if !Form::of_this_run().shows_in_place() {
+        return;
+    }
     let home = Home::new();
     let producer = filled(&home, 12);
     let ring = producer.ring();
@@ -36,9 +41,9 @@ fn a_view_shows_what_a_read_copies_with_every_outcome() {
         let mut producer = filled(&home, size);
         producer.delete(70).unwrap();
         let inside = producer.ring();
-        let outside = Ring::open(home.path()).unwrap();
+        let outside = open_ring(home.path()).unwrap();
         producer.close().unwrap();
-        let producer = Producer::open(home.path()).unwrap();
+        let producer = open_producer(home.path()).unwrap();
         for ring in [&inside, &outside, &producer.ring()] {
             for id in (50..150).chain([0, 49, 150, u64::MAX]) {
                 let seen = ring.view(id, <[u8]>::to_vec).unwrap();
@@ -79,6 +84,9 @@ fn reads_go_on_inside_a_view() {
 
 #[test]
 fn a_producer_called_from_inside_a_view_of_its_ring_is_refused() {
+    if !Form::of_this_run().shows_in_place() {
+        return;
+    }
     let home = Home::new();
     let mut producer = filled(&home, 12);
     let ring = producer.ring();
@@ -127,7 +135,7 @@ fn a_view_that_panics_is_over() {
 fn a_producer_of_another_ring_works_inside_a_view() {
     let (home, other) = (Home::new(), Home::new());
     let source = filled(&home, 12);
-    let mut copy = RingOptions::new(12, 100).create(other.path()).unwrap();
+    let mut copy = ring_options(12, 100).create(other.path()).unwrap();
     let ring = source.ring();
     copy.append_at(50, &payload(50, 12)).unwrap();
     for id in 51..150 {
@@ -142,7 +150,7 @@ fn a_producer_of_another_ring_works_inside_a_view() {
 fn a_view_elsewhere_never_stops_the_producer() {
     let home = Home::new();
     let mut producer = filled(&home, 12);
-    let ring = Ring::open(home.path()).unwrap();
+    let ring = open_ring(home.path()).unwrap();
     let look = |seen: &[u8]| {
         producer.append_batch(&payloads(150..500, 12)).expect("a batch");
         producer.flush().expect("a flush");
@@ -156,6 +164,9 @@ fn a_view_elsewhere_never_stops_the_producer() {
 /// would overwrite this one, and goes on afterwards.
 #[test]
 fn a_held_view_keeps_its_bytes_while_the_producer_laps_it() {
+    if !Form::of_this_run().shows_in_place() {
+        return;
+    }
     let home = Home::new();
     let mut producer = filled(&home, 12);
     let ring = producer.ring();
@@ -202,7 +213,7 @@ fn a_producer_dropped_inside_a_view_loses_nothing() {
     drop(ring);
     let mut next = None;
     eventually("the lock is let go", || {
-        next = Producer::open(home.path()).ok();
+        next = open_producer(home.path()).ok();
         next.is_some()
     });
     let mut producer = next.unwrap();

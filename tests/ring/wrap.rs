@@ -1,8 +1,10 @@
 //! Going round: the window `oldest..next` is exactly the last `capacity` ids, whatever the shape.
 
-use ringkeep::{Read, Ring, RingOptions};
+use ringkeep::{Read, Ring};
 
-use crate::support::{Home, assert_beside, assert_keeps, payload, payloads, window};
+use crate::support::{
+    Home, assert_beside, assert_keeps, open_ring, payload, payloads, ring_options, window,
+};
 
 /// Looks at a ring without reading all of it: its ends, and what is about to be overwritten.
 #[track_caller]
@@ -22,8 +24,8 @@ fn assert_ends(ring: &Ring, capacity: u64, next: u64) {
 fn small_capacities_keep_exactly_the_last_records_after_every_append() {
     for capacity in 1..=20 {
         let home = Home::new();
-        let mut producer = RingOptions::new(9, capacity).create(home.path()).unwrap();
-        let (inside, outside) = (producer.ring(), Ring::open(home.path()).unwrap());
+        let mut producer = ring_options(9, capacity).create(home.path()).unwrap();
+        let (inside, outside) = (producer.ring(), open_ring(home.path()).unwrap());
         for id in 0..4 * capacity + 5 {
             producer.append(&payload(id, 9)).unwrap();
             let ids = (id + 1).saturating_sub(capacity)..id + 1;
@@ -39,8 +41,8 @@ fn capacities_around_block_boundaries_keep_exactly_the_last_records() {
     let around = multiples.into_iter().flat_map(|many| [many - 1, many, many + 1]);
     for capacity in around.chain([2039, 2047, 2048, 2049, 2303, 2304, 2305]) {
         let home = Home::new();
-        let mut producer = RingOptions::new(5, capacity).shards(3).create(home.path()).unwrap();
-        let (inside, outside) = (producer.ring(), Ring::open(home.path()).unwrap());
+        let mut producer = ring_options(5, capacity).shards(3).create(home.path()).unwrap();
+        let (inside, outside) = (producer.ring(), open_ring(home.path()).unwrap());
         let geometry = inside.geometry();
         assert_eq!(geometry.slots, capacity + (capacity / 8).clamp(1, 256));
         for id in 0..2 * geometry.slots + 3 {
@@ -56,7 +58,7 @@ fn capacities_around_block_boundaries_keep_exactly_the_last_records() {
 #[test]
 fn a_single_lap_more_drops_the_oldest_lap() {
     let home = Home::new();
-    let mut producer = RingOptions::new(4, 100).create(home.path()).unwrap();
+    let mut producer = ring_options(4, 100).create(home.path()).unwrap();
     producer.append_batch(&payloads(0..100, 4)).unwrap();
     assert_keeps(&producer.ring(), 0..100);
     producer.append(&payload(100, 4)).unwrap();
@@ -68,16 +70,16 @@ fn a_single_lap_more_drops_the_oldest_lap() {
 #[test]
 fn every_number_of_shards_gives_the_same_ring() {
     for capacity in [1, 7, 20, 33] {
-        let slots = RingOptions::new(7, capacity).geometry().unwrap().slots;
+        let slots = ring_options(7, capacity).geometry().unwrap().slots;
         for count in (1..=slots + 3).chain([10_000, 16_384]) {
             let count = u32::try_from(count).unwrap();
             let home = Home::new();
-            let options = RingOptions::new(7, capacity).shards(count);
+            let options = ring_options(7, capacity).shards(count);
             let mut producer = options.create(home.path()).unwrap();
             let geometry = producer.ring().geometry();
             assert!(u64::from(geometry.shards) <= slots.min(count.into()), "{geometry}");
             assert_eq!(home.names().len(), geometry.shards as usize, "{:?}", home.names());
-            let ring = Ring::open(home.path()).unwrap();
+            let ring = open_ring(home.path()).unwrap();
             producer.append_batch(&payloads(0..slots + 1, 7)).unwrap();
             assert_keeps(&ring, slots + 1 - capacity..slots + 1);
             producer.append_batch(&payloads(slots + 1..3 * slots, 7)).unwrap();
@@ -103,7 +105,7 @@ fn shards_of_odd_sizes_hold_their_slots_and_the_last_one_the_rest() {
     ];
     for (bytes, slots_per_shard, shards) in shapes {
         let home = Home::new();
-        let options = RingOptions::new(6, 30).shard_bytes(bytes);
+        let options = ring_options(6, 30).shard_bytes(bytes);
         let mut producer = options.create(home.path()).unwrap();
         let geometry = producer.ring().geometry();
         assert_eq!((geometry.slots_per_shard, geometry.shards), (slots_per_shard, shards));
@@ -116,7 +118,7 @@ fn shards_of_odd_sizes_hold_their_slots_and_the_last_one_the_rest() {
             assert_eq!(length(shards - 1), 4096 + 10 * rest);
         }
         producer.append_batch(&payloads(0..200, 6)).unwrap();
-        assert_keeps(&Ring::open(home.path()).unwrap(), 170..200);
+        assert_keeps(&open_ring(home.path()).unwrap(), 170..200);
         assert_keeps(&producer.ring(), 170..200);
     }
 }

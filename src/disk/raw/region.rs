@@ -1,10 +1,5 @@
 //! Bytes that another thread or process may write at any moment, read and written as atomic words.
 //!
-//! * Before the first slot: written by the producer's process, as relaxed or ordered atomic words;
-//!   read by anyone as atomic words.
-//! * Slots: written by the producer's process, as relaxed atomic words under the stripe's write
-//!   lock; read by anyone as relaxed atomic words, and plainly under the stripe's read lock.
-//!
 //! A range is always cut into the same words: the cut depends on its offset and length alone. Two
 //! sides that use the same ranges therefore never race with accesses of different sizes. What a
 //! racing copy returns may be torn; the ring's protocol and the record's CRC decide what it is
@@ -12,27 +7,21 @@
 
 use std::{
     fmt, io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence},
-    },
+    sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence},
     time::Duration,
 };
 
-use crossbeam_utils::CachePadded;
-use memmap2::MmapRaw;
-use parking_lot::RwLock;
-use rustix::thread::futex;
+#[cfg(feature = "test-util")]
+use std::sync::Arc;
 
-/// Locks that guard slots inside the producer's process; slot `i` belongs to lock `i % count`.
-pub(crate) type Stripes = Arc<[CachePadded<RwLock<()>>]>;
+use memmap2::MmapRaw;
+use rustix::thread::futex;
 
 /// A window of a file, or of the simulated disk.
 pub(crate) struct Region {
     base: *mut u8,
     length: usize,
     writable: bool,
-    slots: Option<Slots>,
     memory: Memory,
     #[cfg(feature = "test-util")]
     watch: Option<Arc<dyn Watch>>,
@@ -44,18 +33,8 @@ enum Memory {
     Heap(#[expect(dead_code, reason = "keeps the bytes behind `base` alive")] Arc<Heap>),
 }
 
-/// Where the slots lie and what guards them. Only in the producer's process.
-struct Slots {
-    first: usize,
-    size: usize,
-    stripes: Stripes,
-    /// Slots in other regions: neighbours across a boundary have different stripes too.
-    before: usize,
-    ended: AtomicBool,
-}
-
 // SAFETY: `base` points into `memory`, which lives as long as the region and may be shared between
-// threads; every access through `base` is atomic or under the stripe's lock (see the table above).
+// threads; every access through `base` is atomic, but for `plain`, which says what it needs.
 unsafe impl Send for Region {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Region {}
@@ -67,7 +46,6 @@ impl Region {
             base: map.as_mut_ptr(),
             length: map.len(),
             writable,
-            slots: None,
             memory: Memory::Mapped(map),
             #[cfg(feature = "test-util")]
             watch: None,
@@ -78,30 +56,6 @@ impl Region {
     pub(crate) fn of_memory(length: usize) -> io::Result<Self> {
         let map = memmap2::MmapOptions::new().len(length).map_anon()?;
         Ok(Self::mapped(map.into(), true))
-    }
-
-    /// Guards the slots of `size` bytes from byte `first` on: from now on they are written with
-    /// [`Region::write_slot`] only. `before` slots lie in other regions with the same stripes.
-    pub(crate) fn guard_slots(
-        &mut self,
-        first: usize,
-        size: usize,
-        stripes: Stripes,
-        before: usize,
-    ) {
-        let ended = AtomicBool::new(false);
-        self.slots = Some(Slots { first, size, stripes, before, ended });
-    }
-
-    /// Ends views for good, after the last one returned: the caller is about to let another
-    /// producer in. Must not be called from inside a view.
-    pub(crate) fn end_views(&self) {
-        let Some(slots) = &self.slots else { return };
-        slots.ended.store(true, Ordering::Release);
-        for stripe in slots.stripes.iter() {
-            // Whoever looks has the read lock; whoever comes later sees `ended` behind this lock.
-            drop(stripe.write());
-        }
     }
 
     /// The aligned 8-byte word at `offset`, Relaxed.
@@ -122,7 +76,7 @@ impl Region {
     /// Stores the aligned 8-byte word at `offset`.
     #[inline]
     pub(crate) fn store(&self, offset: usize, value: u64, order: Ordering) {
-        self.check_header(offset, 8);
+        self.check_writable(offset, 8);
         self.watched::<true>(offset, 8, || self.word(offset).store(value.to_le(), order));
     }
 
@@ -130,10 +84,7 @@ impl Region {
     #[inline]
     pub(crate) fn read(&self, offset: usize, out: &mut [u8]) {
         self.check(offset, out.len());
-        #[cfg(feature = "test-util")]
-        if let Some(watch) = &self.watch {
-            watch.loaded(out.len());
-        }
+        self.loaded(out.len());
         let (head, body) = cut(offset, out.len());
         let (head, rest) = out.split_at_mut(head);
         let (body, tail) = rest.split_at_mut(body);
@@ -144,69 +95,29 @@ impl Region {
         self.read_edge(at + body.len(), tail);
     }
 
-    /// Copies bytes in, word by word. Slots that are guarded are refused: see `write_slot`.
+    /// Copies bytes in, word by word.
+    #[inline]
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
-        self.check_header(offset, bytes.len());
-        self.write_words(offset, bytes);
-    }
-
-    /// Stores a slot under its stripe's write lock: payload, then CRC.
-    #[inline]
-    pub(crate) fn write_slot(&self, index: usize, payload: &[u8], crc: u32) {
-        let slots = self.slots.as_ref().expect("only a producer's region has guarded slots");
-        assert!(payload.len() + 4 == slots.size, "a slot is its payload and a CRC");
-        let offset = slots.first + index * slots.size;
-        let _guard = slots.stripe(index).write();
-        self.write_words(offset, payload);
-        self.write_words(offset + payload.len(), &crc.to_le_bytes());
-    }
-
-    /// Stores the slot's own bytes once more, so that the next sync writes them.
-    pub(crate) fn write_slot_again(&self, index: usize) {
-        let slots = self.slots.as_ref().expect("only a producer's region has guarded slots");
-        let (offset, payload_bytes) = (slots.first + index * slots.size, slots.size - 4);
-        let mut bytes = vec![0; slots.size];
-        let _guard = slots.stripe(index).write();
-        // The claim that covers these bytes was stored by another thread: whoever sees a word that
-        // is stored here has to see that claim too.
-        fence(Ordering::Release);
-        let (payload, crc) = bytes.split_at_mut(payload_bytes);
-        self.read(offset, payload);
-        self.read(offset + payload_bytes, crc);
-        self.write_words(offset, payload);
-        self.write_words(offset + payload_bytes, crc);
-    }
-
-    /// Shows a slot in place, payload and CRC, under its stripe's read lock; `None` where there are
-    /// no locks: in other processes, and after `end_views`.
-    ///
-    /// The lock is taken recursively: a thread may look at several slots at once. The producer
-    /// cannot write this stripe's slots meanwhile.
-    #[inline]
-    pub(crate) fn view_slot<R>(
-        &self,
-        index: usize,
-        look: impl FnOnce(&[u8], u32) -> R,
-    ) -> Option<R> {
-        let slots = self.slots.as_ref()?;
-        let offset = slots.first + index * slots.size;
-        self.check(offset, slots.size);
+        self.check_writable(offset, bytes.len());
         #[cfg(feature = "test-util")]
-        if let Some(watch) = &self.watch {
-            watch.loaded(slots.size);
+        if self.watch.is_some() {
+            return self.write_cut::<true>(offset, bytes);
         }
-        let _guard = slots.stripe(index).read_recursive();
-        if slots.ended.load(Ordering::Acquire) {
-            return None;
-        }
-        // SAFETY: `check` bounds the range. Nobody writes it while the slice lives: this process
-        // writes slots only in `write_slot` and `write_slot_again`, under the write lock that the
-        // guard excludes; other processes map the file read-only while the archive's lock is held,
-        // which is not given up before `end_views`. Concurrent reads are no race. The file is never
-        // shrunk while mapped.
-        let bytes = unsafe { std::slice::from_raw_parts(self.base.add(offset), slots.size) };
-        let (payload, crc) = bytes.split_at(slots.size - 4);
-        Some(look(payload, u32::from_le_bytes(crc.try_into().unwrap_or_default())))
+        self.write_cut::<false>(offset, bytes);
+    }
+
+    /// Bytes as they are, without a copy.
+    ///
+    /// # Safety
+    ///
+    /// Nobody, in any process, writes them while the slice lives, and the file is not shrunk.
+    #[inline]
+    pub(super) unsafe fn plain(&self, offset: usize, length: usize) -> &[u8] {
+        self.check(offset, length);
+        self.loaded(length);
+        // SAFETY: in bounds by the check; that nobody writes is the caller's promise. Concurrent
+        // reads are no race.
+        unsafe { std::slice::from_raw_parts(self.base.add(offset), length) }
     }
 
     /// Makes the bytes of a range durable. Other bytes may be written too.
@@ -249,22 +160,19 @@ impl Region {
 
     /// Changes the word at `offset` and wakes everybody who waits on it, in any process.
     pub(crate) fn wake(&self, offset: usize) {
-        self.check_header(offset, 4);
+        self.check_writable(offset, 4);
         self.watched::<true>(offset, 4, || {
             self.half_word(offset).fetch_add(1, Ordering::Release);
         });
+        self.ring(offset);
+    }
+
+    /// Wakes everybody who waits on the word at `offset`, and does not touch it: a page that cannot
+    /// be had (its file was cut short) is no fault here, the kernel says that it is not there.
+    pub(crate) fn ring(&self, offset: usize) {
         // Failure would mean a bad address or flag: a bug here, and sleeps are bounded anyway.
         // Nobody waits on the simulated disk.
         let _ = futex::wake(self.half_word(offset), futex::Flags::empty(), i32::MAX as u32);
-    }
-
-    #[inline]
-    fn write_words(&self, offset: usize, bytes: &[u8]) {
-        #[cfg(feature = "test-util")]
-        if self.watch.is_some() {
-            return self.write_cut::<true>(offset, bytes);
-        }
-        self.write_cut::<false>(offset, bytes);
     }
 
     #[inline]
@@ -326,7 +234,7 @@ impl Region {
     fn word(&self, offset: usize) -> &AtomicU64 {
         self.check_aligned(offset, 8);
         // SAFETY: in bounds and aligned by the check (`base` is aligned to a page or a word); all
-        // accesses of this process to these bytes are atomic or excluded by a stripe's lock.
+        // accesses of this process to these bytes are atomic, or excluded as `plain` demands.
         unsafe { AtomicU64::from_ptr(self.base.add(offset).cast()) }
     }
 
@@ -391,20 +299,22 @@ impl Region {
         assert!(offset.is_multiple_of(width), "{offset} is not aligned to {width}");
     }
 
-    /// Stores outside the slots only; a read-only mapping would answer with a signal.
+    /// A read-only mapping would answer a store with a signal.
     #[inline]
-    fn check_header(&self, offset: usize, length: usize) {
+    fn check_writable(&self, offset: usize, length: usize) {
         self.check(offset, length);
         assert!(self.writable, "this region was mapped for reading");
-        let end = self.slots.as_ref().map_or(self.length, |slots| slots.first);
-        assert!(offset + length <= end, "slots are written with write_slot");
     }
-}
 
-impl Slots {
+    /// Tells a meter what is read.
+    #[cfg_attr(not(feature = "test-util"), expect(clippy::unused_self, reason = "tests watch"))]
     #[inline]
-    fn stripe(&self, index: usize) -> &RwLock<()> {
-        &self.stripes[(self.before + index) % self.stripes.len()]
+    fn loaded(&self, length: usize) {
+        #[cfg(feature = "test-util")]
+        if let Some(watch) = &self.watch {
+            watch.loaded(length);
+        }
+        let _ = length;
     }
 }
 
@@ -465,20 +375,21 @@ mod simulated {
             Arc::new(Self((0..words).map(|_| AtomicU64::new(0)).collect()))
         }
 
-        /// All bytes as a region of `length`, watched by `watch`.
+        /// `length` bytes from the aligned `offset` on as a region, watched by `watch`.
         pub(crate) fn region(
             self: &Arc<Self>,
+            offset: usize,
             length: usize,
             writable: bool,
             watch: Arc<dyn Watch>,
         ) -> Region {
-            assert!(length <= self.0.len() * 8, "a region lies inside its file");
+            assert!(offset.is_multiple_of(8), "a region begins with a whole word");
+            assert!(offset + length <= self.0.len() * 8, "a region lies inside its file");
             Region {
                 // Atomics may be written through a shared reference; so may their bytes.
-                base: self.0.as_ptr().cast_mut().cast(),
+                base: self.0[offset / 8..].as_ptr().cast_mut().cast(),
                 length,
                 writable,
-                slots: None,
                 memory: Memory::Heap(Arc::clone(self)),
                 watch: Some(watch),
             }
@@ -539,13 +450,5 @@ mod tests {
     #[should_panic(expected = "not inside a region")]
     fn a_range_that_overflows_is_refused() {
         Region::of_memory(4096).expect("memory").read(usize::MAX, &mut [0; 2]);
-    }
-
-    #[test]
-    #[should_panic(expected = "write_slot")]
-    fn guarded_slots_cannot_be_written_past_their_lock() {
-        let mut region = Region::of_memory(4096).expect("memory");
-        region.guard_slots(1024, 16, Arc::from([CachePadded::new(RwLock::new(()))]), 0);
-        region.write(1020, &[0; 8]);
     }
 }

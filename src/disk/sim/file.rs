@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    ops::Range,
     sync::{Arc, atomic::Ordering::SeqCst},
 };
 
@@ -90,16 +91,23 @@ impl SimFile {
         Ok(())
     }
 
+    /// What is written back is not durable: there is nothing to see of it.
+    pub(crate) fn write_back(&self, _bytes: Range<u64>) -> io::Result<()> {
+        self.disk.alive()
+    }
+
     pub(crate) fn sync(&self) -> io::Result<()> {
         let length = self.disk.shared.state.lock().inodes[self.inode].length;
         self.disk.sync_range(self.inode, 0, length)
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "as the real disk")]
-    pub(crate) fn map(&self, length: usize, access: Access) -> io::Result<Region> {
+    pub(crate) fn map(&self, bytes: Range<u64>, access: Access) -> io::Result<Region> {
         let cache = Arc::clone(&self.disk.shared.state.lock().inodes[self.inode].cache);
-        let watch = Mapping { disk: self.disk.clone(), inode: self.inode };
-        Ok(cache.region(length, access == Access::Write, Arc::new(watch)))
+        let (first, end) = (usize::try_from(bytes.start), usize::try_from(bytes.end));
+        let (first, end) = (first.map_err(io::Error::other)?, end.map_err(io::Error::other)?);
+        let watch = Mapping { disk: self.disk.clone(), inode: self.inode, first };
+        Ok(cache.region(first, end - first, access == Access::Write, Arc::new(watch)))
     }
 
     pub(crate) fn try_lock(&self) -> io::Result<bool> {

@@ -323,6 +323,8 @@ impl SimDisk {
 struct Mapping {
     disk: SimDisk,
     inode: usize,
+    /// Where it begins in the file.
+    first: usize,
 }
 
 impl Watch for Mapping {
@@ -331,14 +333,14 @@ impl Watch for Mapping {
     }
 
     fn stored(&self, offset: usize, length: usize) {
-        self.disk.shared.state.lock().remember(self.inode, offset, length);
+        self.disk.shared.state.lock().remember(self.inode, self.first + offset, length);
         self.disk.step();
     }
 
     fn loaded(&self, _length: usize) {}
 
     fn sync(&self, offset: usize, length: usize) -> io::Result<()> {
-        self.disk.sync_range(self.inode, offset, length)
+        self.disk.sync_range(self.inode, self.first + offset, length)
     }
 }
 

@@ -1,0 +1,309 @@
+//! The slots of an archive, file by file, in one of three forms.
+//!
+//! * **Mapped**: every file as a whole. What was touched stays resident; in the producer's process
+//!   stripes of locks guard slots, so that views can show them in place.
+//! * **By position**: readers and the writer go through system calls, and nothing is resident.
+//! * **Windowed**, a producer with a budget: it stores into a mapping of a few neighbouring slots,
+//!   which moves on with it. What is not mapped cannot be resident: that is the whole proof. Its
+//!   readers read by position.
+
+use std::{
+    io,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{Ordering, fence},
+    },
+};
+
+use parking_lot::Mutex;
+
+use super::{
+    archive::shard_path,
+    by_position::unreadable,
+    layout,
+    lookup::{Geometry, Place, SlotIndex},
+};
+use crate::{
+    disk::{
+        raw::{SlotRegion, Stripes},
+        seam::{Access, File},
+    },
+    error::{Error, Result},
+};
+
+/// All slots.
+#[derive(Debug)]
+pub(crate) struct Shards {
+    path: PathBuf,
+    geometry: Geometry,
+    files: Vec<Arc<File>>,
+    form: Form,
+}
+
+#[derive(Debug)]
+enum Form {
+    Mapped(Vec<SlotRegion>),
+    ByPosition {
+        /// Bytes of a producer's window; 0 for stores by position.
+        window_bytes: u64,
+        /// Held while a slot is stored.
+        window: Mutex<Option<Window>>,
+    },
+}
+
+/// A mapping of neighbouring slots.
+#[derive(Debug)]
+struct Window {
+    shard: usize,
+    slots: Range<usize>,
+    region: SlotRegion,
+}
+
+impl Shards {
+    /// Maps every file.
+    pub(crate) fn map(
+        path: &Path,
+        geometry: &Geometry,
+        files: Vec<Arc<File>>,
+        access: Access,
+    ) -> io::Result<Self> {
+        let map = |(index, file): (u32, &Arc<File>)| {
+            let first = layout::slots_offset(index, geometry.record_size);
+            let bytes = first..layout::file_bytes(geometry, index);
+            Ok(SlotRegion::new(file.map(bytes, access)?, 0, geometry.slot_size()))
+        };
+        let regions = (0..).zip(&files).map(map).collect::<io::Result<_>>()?;
+        Ok(Self { path: path.into(), geometry: *geometry, files, form: Form::Mapped(regions) })
+    }
+
+    /// Maps no file. A producer stores through windows of so many bytes, or by position if that
+    /// is 0.
+    pub(crate) fn by_position(
+        path: &Path,
+        geometry: &Geometry,
+        files: Vec<Arc<File>>,
+        window_bytes: u64,
+    ) -> Self {
+        let form = Form::ByPosition { window_bytes, window: Mutex::new(None) };
+        Self { path: path.into(), geometry: *geometry, files, form }
+    }
+
+    /// Puts every slot under a stripe's lock, for the producer's process.
+    pub(crate) fn guard(&mut self, stripes: &Stripes) {
+        let slots = usize::try_from(self.geometry.slots_per_shard).unwrap_or(usize::MAX);
+        if let Form::Mapped(regions) = &mut self.form {
+            for (index, region) in regions.iter_mut().enumerate() {
+                region.guard(stripes.clone(), index.wrapping_mul(slots));
+            }
+        }
+    }
+
+    pub(crate) fn end_views(&self) {
+        if let Form::Mapped(regions) = &self.form {
+            regions.iter().for_each(SlotRegion::end_views);
+        }
+    }
+
+    pub(crate) fn are_mapped(&self) -> bool {
+        matches!(self.form, Form::Mapped(_))
+    }
+
+    pub(crate) fn files(&self) -> &[Arc<File>] {
+        &self.files
+    }
+
+    /// Path of a shard's file.
+    pub(crate) fn file_path(&self, shard: usize) -> PathBuf {
+        shard_path(&self.path, u32::try_from(shard).unwrap_or(u32::MAX))
+    }
+
+    /// Where a slot begins in its file, in bytes.
+    pub(crate) fn offset_of(&self, place: Place) -> u64 {
+        let index = u32::try_from(place.shard).unwrap_or(u32::MAX);
+        let first = layout::slots_offset(index, self.geometry.record_size);
+        first + (place.slot * self.geometry.slot_size()) as u64
+    }
+
+    /// Copies a slot out; the copy may be torn.
+    #[inline]
+    pub(crate) fn read(&self, place: Place, payload: &mut [u8], crc: &mut [u8; 4]) -> Result<()> {
+        match &self.form {
+            Form::Mapped(regions) => {
+                regions[place.shard].read(place.slot, payload, crc);
+                Ok(())
+            }
+            Form::ByPosition { .. } => {
+                let file = &self.files[place.shard];
+                let read = file.read_both_at(payload, crc, self.offset_of(place));
+                read.map_err(|error| self.unreadable(place.shard, error))
+            }
+        }
+    }
+
+    /// Copies neighbouring slots out, by position.
+    pub(crate) fn read_many(&self, first: Place, slots: &mut [u8]) -> Result<()> {
+        let read = self.files[first.shard].read_at(slots, self.offset_of(first));
+        read.map_err(|error| self.unreadable(first.shard, error))
+    }
+
+    /// Why a file that was whole when it was opened cannot be read now.
+    fn unreadable(&self, shard: usize, error: io::Error) -> Error {
+        let file_bytes = layout::file_bytes(&self.geometry, u32::try_from(shard).unwrap_or(0));
+        unreadable(&self.files[shard], &self.file_path(shard), file_bytes, error)
+    }
+
+    /// Shows a slot in place under its stripe's lock, where there is one.
+    #[inline]
+    pub(crate) fn view<R>(&self, place: Place, look: impl FnOnce(&[u8], u32) -> R) -> Option<R> {
+        match &self.form {
+            Form::Mapped(regions) => regions[place.shard].view(place.slot, look),
+            Form::ByPosition { .. } => None,
+        }
+    }
+
+    /// Stores a slot.
+    #[inline]
+    pub(crate) fn write(&self, place: Place, payload: &[u8], crc: u32) -> Result<()> {
+        match &self.form {
+            Form::Mapped(regions) => {
+                regions[place.shard].write(place.slot, payload, crc);
+                Ok(())
+            }
+            Form::ByPosition { window_bytes, window } => {
+                self.write_unmapped(*window_bytes, &mut window.lock(), place, payload, crc)
+            }
+        }
+    }
+
+    fn write_unmapped(
+        &self,
+        window_bytes: u64,
+        window: &mut Option<Window>,
+        place: Place,
+        payload: &[u8],
+        crc: u32,
+    ) -> Result<()> {
+        if window_bytes == 0 {
+            return self.write_run(place, &[payload, &crc.to_le_bytes()].concat());
+        }
+        let window = self.window_for(window_bytes, window, place)?;
+        window.region.write(place.slot - window.slots.start, payload, crc);
+        Ok(())
+    }
+
+    /// Whether neighbouring slots are best stored together, with `write_run`.
+    pub(crate) fn take_runs(&self) -> bool {
+        match &self.form {
+            Form::Mapped(_) => false,
+            Form::ByPosition { window_bytes, .. } => *window_bytes == 0,
+        }
+    }
+
+    /// Stores neighbouring slots of one file, payloads and CRCs, by position.
+    pub(crate) fn write_run(&self, first: Place, slots: &[u8]) -> Result<()> {
+        let written = self.files[first.shard].write_at(slots, self.offset_of(first));
+        written.map_err(Error::io("write", &self.file_path(first.shard)))
+    }
+
+    /// Stores a slot's own bytes once more, so that the next sync writes them.
+    pub(crate) fn write_again(&self, place: Place) -> Result<()> {
+        match &self.form {
+            Form::Mapped(regions) => {
+                regions[place.shard].write_again(place.slot);
+                Ok(())
+            }
+            Form::ByPosition { window_bytes, window } => {
+                let mut window = window.lock();
+                let (mut payload, mut crc) = (vec![0; self.geometry.record_size], [0; 4]);
+                // The claim that covers these bytes was stored by another thread: whoever sees a
+                // word that is stored here has to see that claim too.
+                fence(Ordering::Release);
+                self.read(place, &mut payload, &mut crc)?;
+                let crc = u32::from_le_bytes(crc);
+                self.write_unmapped(*window_bytes, &mut window, place, &payload, crc)
+            }
+        }
+    }
+
+    /// The window with this slot; the one before it goes first.
+    #[inline]
+    fn window_for<'a>(
+        &self,
+        window_bytes: u64,
+        window: &'a mut Option<Window>,
+        place: Place,
+    ) -> Result<&'a Window> {
+        let holds =
+            |window: &Window| window.shard == place.shard && window.slots.contains(&place.slot);
+        match window.take().filter(holds) {
+            Some(same) => Ok(window.insert(same)),
+            None => Ok(window.insert(self.map_window(window_bytes, place)?)),
+        }
+    }
+
+    #[cold]
+    fn map_window(&self, window_bytes: u64, place: Place) -> Result<Window> {
+        let (shard, size) = (place.shard, self.geometry.slot_size());
+        self.check_length(shard)?;
+        let index = u32::try_from(shard).unwrap_or(u32::MAX);
+        let in_file = usize::try_from(self.geometry.slots_in(index)).unwrap_or(usize::MAX);
+        let count = usize::try_from(window_bytes).unwrap_or(usize::MAX) / size;
+        let slots = place.slot..place.slot.saturating_add(count.max(1)).min(in_file);
+        let begin = self.offset_of(place);
+        let aligned = begin / layout::PAGE as u64 * layout::PAGE as u64;
+        let end = begin + (slots.len() * size) as u64;
+        let region = self.files[shard].map(aligned..end, Access::Write);
+        let region = region.map_err(Error::io("map", &self.file_path(shard)))?;
+        let first = usize::try_from(begin - aligned).unwrap_or(usize::MAX);
+        Ok(Window { shard, slots, region: SlotRegion::new(region, first, size) })
+    }
+
+    /// Refuses to store into a file that somebody cut short: the store would make it longer again,
+    /// or end in a signal.
+    pub(crate) fn check_length(&self, shard: usize) -> Result<()> {
+        let (file, path) = (&self.files[shard], self.file_path(shard));
+        let expected_bytes =
+            layout::file_bytes(&self.geometry, u32::try_from(shard).unwrap_or(u32::MAX));
+        let found_bytes = file.length().map_err(Error::io("look at", &path))?;
+        if found_bytes < expected_bytes {
+            return Err(Error::CutShort { path, found_bytes, expected_bytes });
+        }
+        Ok(())
+    }
+
+    /// Makes neighbouring slots that do not wrap durable, and maybe more.
+    pub(crate) fn sync(&self, slots: Range<u64>) -> Result<()> {
+        self.run(slots, |first, count| match &self.form {
+            Form::Mapped(regions) => regions[first.shard].sync(first.slot, count),
+            Form::ByPosition { .. } => self.files[first.shard].sync(),
+        })
+    }
+
+    /// Waits until neighbouring slots are no longer dirty in the page cache.
+    pub(crate) fn write_back(&self, slots: Range<u64>) -> Result<()> {
+        self.run(slots, |first, count| {
+            let begin = self.offset_of(first);
+            let bytes = (count * self.geometry.slot_size()) as u64;
+            self.files[first.shard].write_back(begin..begin + bytes)
+        })
+    }
+
+    /// Does something to neighbouring slots, file by file.
+    fn run(
+        &self,
+        slots: Range<u64>,
+        mut action: impl FnMut(Place, usize) -> io::Result<()>,
+    ) -> Result<()> {
+        let mut first = slots.start;
+        while first < slots.end {
+            let place = self.geometry.place_of(SlotIndex(first));
+            let here = (slots.end - first).min(self.geometry.slots_per_shard - place.slot as u64);
+            let count = usize::try_from(here).unwrap_or(usize::MAX);
+            action(place, count).map_err(Error::io("sync", &self.file_path(place.shard)))?;
+            first += here;
+        }
+        Ok(())
+    }
+}
