@@ -13,6 +13,7 @@ use crate::columns::csv::CsvDecoder;
 use crate::columns::ndjson::JsonRows;
 use crate::exit::{Exit, Failure};
 use crate::input::{Decoder, Lines, Raw, Rows};
+use crate::opening::WriteArgs;
 use crate::output::{self, Progress};
 use crate::units;
 
@@ -34,6 +35,8 @@ pub(crate) struct Args {
     /// When to sync: never, always, every N records, every 500ms
     #[arg(long, value_name = "WHEN", default_value = "never", value_parser = units::sync)]
     sync: SyncPolicy,
+    #[command(flatten)]
+    write: WriteArgs,
 }
 
 /// What the bytes of the input are.
@@ -85,8 +88,7 @@ Examples:
 
 pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
     let mut input = open(&args.input)?;
-    let mut producer = Producer::open(&args.file)?;
-    producer.set_sync(args.sync);
+    let producer = args.write.options().sync(args.sync).open(&args.file)?;
     let mut feed = Feed::new(producer, args.skip_bad)?;
     let outcome = args
         .decoder(&feed)

@@ -8,6 +8,7 @@ use ringkeep::{Geometry, RingOptions, Schema};
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure};
+use crate::opening::WriteArgs;
 use crate::{capacity, output, units};
 
 /// Make an empty archive and take all its disk space at once
@@ -43,6 +44,8 @@ pub(crate) struct Args {
     /// Split it into files of about this size [default: 256MiB]
     #[arg(long, value_name = "SIZE", value_parser = units::size)]
     shard_bytes: Option<u64>,
+    #[command(flatten)]
+    write: WriteArgs,
 }
 
 const USAGE: &str = "ringkeep create FILE (--schema|--record-size) (--capacity|--keep|--disk)";
@@ -110,7 +113,7 @@ impl Args {
     }
 
     fn options(&self, record_size: usize, capacity: u64) -> RingOptions {
-        let mut options = RingOptions::new(record_size, capacity);
+        let mut options = self.write.apply_to(RingOptions::new(record_size, capacity));
         if let Some(text) = &self.schema {
             options = options.schema(text);
         }

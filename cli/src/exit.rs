@@ -47,6 +47,7 @@ impl Exit {
             | Error::SchemaSize { .. }
             | Error::TypeSize { .. }
             | Error::NoTime { .. }
+            | Error::BudgetTooSmall { .. }
             | Error::InvalidOptions(_)
             | Error::WrongPayloadLength { .. }
             | Error::IdBelowNext { .. }
@@ -178,7 +179,7 @@ mod tests {
         ]
     }
 
-    fn wrong_use() -> [Error; 13] {
+    fn wrong_use() -> [Error; 14] {
         let geometry = |capacity| RingOptions::new(4, capacity).geometry();
         let [found, expected] = [8, 9].map(|capacity| geometry(capacity).expect("a geometry"));
         [
@@ -190,6 +191,7 @@ mod tests {
             Error::SchemaSize { schema_bytes: 1, record_size: 2 },
             Error::TypeSize { path: path(), record_size: 1, type_bytes: 2 },
             Error::NoTime { path: path() },
+            Error::BudgetTooSmall { path: path(), found: 1, needed: 2 },
             Error::WrongPayloadLength { found: 3, expected: 4 },
             Error::IdBelowNext { id: 1, next: 2 },
             Error::IdTooLarge { id: u64::MAX },

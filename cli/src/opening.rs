@@ -1,11 +1,11 @@
-//! How verbs that only read open an archive, and how they are told where to begin and to end.
+//! How verbs open an archive, and how they are told where to begin and to end.
 
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use clap::ValueEnum;
-use ringkeep::{Io, ReadOptions, Ring};
+use ringkeep::{Io, ReadOptions, Ring, RingOptions, WriteOptions};
 
 use crate::exit::Failure;
 use crate::{times, units};
@@ -17,6 +17,29 @@ enum How {
     Mmap,
 }
 
+impl How {
+    fn io(self) -> Io {
+        match self {
+            Self::File => Io::File,
+            Self::Mmap => Io::Mapped,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+struct BudgetArg {
+    #[arg(
+        long,
+        help = "Keep at most this much in memory [env: RINGKEEP_RESIDENT_BUDGET]",
+        value_name = "SIZE",
+        env = "RINGKEEP_RESIDENT_BUDGET",
+        hide_env = true,
+        value_parser = units::size
+    )]
+    resident_budget: Option<u64>,
+}
+
+/// For verbs that only read.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct IoArgs {
     /// file: disk faults are errors; mmap: is woken at once [default: file]
@@ -28,6 +51,24 @@ pub(crate) struct IoArgs {
         default_value = "file"
     )]
     io: How,
+    #[command(flatten)]
+    budget: BudgetArg,
+}
+
+/// For verbs that write.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct WriteArgs {
+    /// mmap: fastest; file: a file cut short is an error [default: mmap]
+    #[arg(
+        long,
+        value_name = "HOW",
+        hide_possible_values = true,
+        hide_default_value = true,
+        default_value = "mmap"
+    )]
+    io: How,
+    #[command(flatten)]
+    budget: BudgetArg,
 }
 
 impl IoArgs {
@@ -36,8 +77,48 @@ impl IoArgs {
     }
 
     pub(crate) fn open(&self, path: &Path) -> Result<Ring, Failure> {
-        let io = if self.is_mapped() { Io::Mapped } else { Io::File };
-        Ok(ReadOptions::new().io(io).open(path)?)
+        Ok(read_options(self.io, self.budget).open(path)?)
+    }
+}
+
+impl WriteArgs {
+    /// For an archive that is there.
+    pub(crate) fn options(self) -> WriteOptions {
+        let options = WriteOptions::new().io(self.io.io());
+        match self.budget.resident_budget {
+            Some(bytes) => options.resident_budget(bytes),
+            None => options,
+        }
+    }
+
+    /// For an archive to be made.
+    pub(crate) fn apply_to(self, options: RingOptions) -> RingOptions {
+        let options = options.io(self.io.io());
+        match self.budget.resident_budget {
+            Some(bytes) => options.resident_budget(bytes),
+            None => options,
+        }
+    }
+
+    /// A reader beside the writer, opened alike.
+    pub(crate) fn open_reader(self, path: &Path) -> Result<Ring, Failure> {
+        Ok(read_options(self.io, self.budget).open(path)?)
+    }
+
+    /// As another process of this program wants to be told.
+    pub(crate) fn to_arguments(self) -> Vec<String> {
+        let how = if self.io == How::File { "file" } else { "mmap" };
+        let budget = self.budget.resident_budget;
+        let budget = budget.map(|bytes| format!("--resident-budget={bytes}"));
+        [Some(format!("--io={how}")), budget].into_iter().flatten().collect()
+    }
+}
+
+fn read_options(io: How, budget: BudgetArg) -> ReadOptions {
+    let options = ReadOptions::new().io(io.io());
+    match budget.resident_budget {
+        Some(bytes) => options.resident_budget(bytes),
+        None => options,
     }
 }
 

@@ -56,6 +56,13 @@ struct Report {
     kept_seconds: Option<f64>,
     /// The most by which a record's time was behind an earlier one, or somewhat more.
     clock_step_seconds: Option<f64>,
+    /// Of this command; a producer's own is not known here.
+    resident_budget: Option<u64>,
+    /// In the memory of this command.
+    resident_bytes: Option<u64>,
+    /// In the page cache, for all processes.
+    cached_bytes: Option<u64>,
+    dirty_bytes: Option<u64>,
 }
 
 pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
@@ -94,6 +101,10 @@ fn report(ring: &Ring) -> Result<Report, Failure> {
         newest_time: kept.as_ref().map(|kept| kept.end.to_string()),
         clock_step_seconds: time.map(|_| stats.clock_step.as_secs_f64()),
         kept_seconds: kept.as_ref().and_then(length).map(|length| length.as_secs_f64()),
+        resident_budget: stats.resident_budget,
+        resident_bytes: stats.resident_bytes,
+        cached_bytes: stats.cached_bytes,
+        dirty_bytes: stats.dirty_bytes,
     })
 }
 
@@ -115,6 +126,7 @@ impl Report {
             None => "unknown: there is no time in the schema".to_owned(),
         };
         let unknown = || "unknown".to_owned();
+        let known = |count: Option<u64>| count.map_or_else(unknown, units::bytes);
         for (name, value) in [
             ("path", self.path.clone()),
             ("record_size", format!("{} bytes", self.record_size)),
@@ -133,6 +145,10 @@ impl Report {
             ("newest_time", self.newest_time.clone().unwrap_or_else(unknown)),
             ("kept", kept),
             ("clock", step),
+            ("budget", self.resident_budget.map_or_else(|| "none".to_owned(), units::bytes)),
+            ("resident", known(self.resident_bytes)),
+            ("page_cache", known(self.cached_bytes)),
+            ("dirty", known(self.dirty_bytes)),
         ] {
             writeln!(out, "{name:<14}{value}")?;
         }

@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     fs,
     io::{self, IoSliceMut, Write as _},
+    num::NonZeroU64,
     ops::Range,
     os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::Path,
@@ -12,17 +13,22 @@ use std::{
 
 use memmap2::MmapOptions;
 use rustix::{
-    fs::{AtFlags, CWD, FallocateFlags, RenameFlags},
-    io::Errno,
+    fs::{Advice, AtFlags, CWD, FallocateFlags, RenameFlags},
+    io::{Errno, ReadWriteFlags},
 };
 
 use super::{
-    raw::{self, Region},
+    raw::{self, Cached, Region},
     seam::{Access, BootId, FileId, FileKind},
 };
 
 /// Bytes written at once where a file system cannot reserve space by itself.
 const ZEROS_BYTES: usize = 1 << 20;
+
+/// Up to this size a copy is cheaper than a call with two buffers.
+const SMALL_BYTES: usize = 512;
+/// Bytes that the kernel fetches for one call, whatever its settings: it cuts longer ranges.
+const AHEAD_BYTES: usize = 128 << 10;
 
 /// The file system of this machine.
 #[derive(Debug, Clone, Default)]
@@ -106,6 +112,10 @@ impl RealDisk {
         // The kernel fills up to 256 bytes at once; nobody asks for more.
         assert_eq!(got, out.len(), "getrandom gives small buffers whole");
         Ok(())
+    }
+
+    pub(crate) fn resident_bytes(&self, mappings: &[Range<usize>]) -> io::Result<u64> {
+        resident_of(&fs::read_to_string("/proc/self/smaps")?, mappings)
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -198,6 +208,14 @@ impl RealFile {
             watch.loaded(first.len() + rest.len());
         }
         let wanted = first.len() + rest.len();
+        if wanted <= SMALL_BYTES {
+            let mut both = [0; SMALL_BYTES];
+            self.file.read_exact_at(&mut both[..wanted], offset)?;
+            let (head, tail) = both[..wanted].split_at(first.len());
+            first.copy_from_slice(head);
+            rest.copy_from_slice(tail);
+            return Ok(());
+        }
         let buffers = &mut [IoSliceMut::new(first), IoSliceMut::new(rest)];
         match rustix::io::preadv(&self.file, buffers, offset) {
             Ok(read) if read == wanted => Ok(()),
@@ -212,6 +230,28 @@ impl RealFile {
 
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.file.write_all_at(bytes, offset)
+    }
+
+    pub(crate) fn is_cached_at(&self, offset: u64) -> Option<bool> {
+        let mut byte = [0];
+        let buffers = &mut [IoSliceMut::new(&mut byte)];
+        match rustix::io::preadv2(&self.file, buffers, offset, ReadWriteFlags::NOWAIT) {
+            Ok(_) => Some(true),
+            Err(Errno::AGAIN) => Some(false),
+            Err(_) => None,
+        }
+    }
+
+    pub(crate) fn read_ahead(&self, bytes: Range<u64>) -> io::Result<()> {
+        for begin in bytes.clone().step_by(AHEAD_BYTES) {
+            let length = NonZeroU64::new((bytes.end - begin).min(AHEAD_BYTES as u64));
+            rustix::fs::fadvise(&self.file, begin, length, Advice::WillNeed)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn cached(&self) -> io::Result<Cached> {
+        raw::cached(&self.file)
     }
 
     pub(crate) fn write_back(&self, bytes: Range<u64>) -> io::Result<()> {
@@ -264,4 +304,40 @@ fn kind_of(found: rustix::fs::StatFs) -> u64 {
 
 fn file_id(metadata: &fs::Metadata) -> FileId {
     FileId { device: metadata.dev(), inode: metadata.ino() }
+}
+
+/// Sums up what `proc_pid_smaps(5)` tells of the mappings that lie in these addresses.
+fn resident_of(smaps: &str, mappings: &[Range<usize>]) -> io::Result<u64> {
+    let malformed = || io::Error::from(io::ErrorKind::InvalidData);
+    let (mut inside, mut kilobytes) = (false, 0);
+    for line in smaps.lines() {
+        let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
+        if let Some((begin, end)) = first.split_once('-') {
+            let address = |digits| usize::from_str_radix(digits, 16).map_err(|_| malformed());
+            let (begin, end) = (address(begin)?, address(end)?);
+            // The kernel joins mappings that lie beside each other.
+            inside = mappings.iter().any(|mapping| begin < mapping.end && mapping.start < end);
+        } else if first == "Rss:" && inside {
+            let number = rest.trim().trim_end_matches(" kB");
+            kilobytes += number.parse::<u64>().map_err(|_| malformed())?;
+        }
+    }
+    Ok(kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::resident_of;
+
+    #[test]
+    fn resident_bytes_are_those_of_the_mappings_asked_for() {
+        let smaps = "1000-3000 r--p 00000000 fd:00 1 /cache.dat\nSize: 8 kB\nRss:    8 kB\n\
+                     3000-4000 rw-p 00000000 00:00 0 [heap]\nRss: 4 kB\n\
+                     7000-9000 rw-s 00005000 fd:00 1 /cache.dat\nRss: 4 kB\nVmFlags: rd wr\n";
+        let both = [0x1000..0x3000, 0x8000..0x8001];
+        let resident = |mappings| resident_of(smaps, mappings).expect("it is well formed");
+        assert_eq!((resident(&both), resident(&both[1..]), resident(&[])), (12 << 10, 4 << 10, 0));
+        assert!(resident_of("1000-300g r--p\n", &[]).is_err());
+        assert!(resident_of("1000-3000 r--p\nRss: many kB\n", &both).is_err());
+    }
 }

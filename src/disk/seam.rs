@@ -7,7 +7,7 @@ use std::{ffi::OsString, io, ops::Range, path::Path, time::Duration};
 #[cfg(feature = "test-util")]
 use super::sim::{SimDisk, SimFile};
 use super::{
-    raw::Region,
+    raw::{Cached, Region},
     real::{RealDisk, RealFile},
 };
 
@@ -131,6 +131,11 @@ impl Disk {
         dispatch!(self: Self, disk => disk.now())
     }
 
+    /// Bytes of these addresses that are resident in this process.
+    pub(crate) fn resident_bytes(&self, mappings: &[Range<usize>]) -> io::Result<u64> {
+        dispatch!(self: Self, disk => disk.resident_bytes(mappings))
+    }
+
     /// Whether background threads serve a structure; on the simulated disk its driver takes their
     /// steps one by one, so that a seed repeats a run.
     pub(crate) fn has_threads(&self) -> bool {
@@ -180,6 +185,21 @@ impl File {
         offset: u64,
     ) -> io::Result<()> {
         dispatch!(self: Self, file => file.read_both_at(first, rest, offset))
+    }
+
+    /// Whether a byte is in the page cache; `None` where that cannot be told.
+    pub(crate) fn is_cached_at(&self, offset: u64) -> Option<bool> {
+        dispatch!(self: Self, file => file.is_cached_at(offset))
+    }
+
+    /// Lets the kernel fetch a range into the page cache.
+    pub(crate) fn read_ahead(&self, bytes: Range<u64>) -> io::Result<()> {
+        dispatch!(self: Self, file => file.read_ahead(bytes))
+    }
+
+    /// What the page cache holds of it.
+    pub(crate) fn cached(&self) -> io::Result<Cached> {
+        dispatch!(self: Self, file => file.cached())
     }
 
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -21,7 +21,9 @@ use super::{
         RANGES_MAX,
     },
     lookup::{Geometry, Id, Place},
+    opening::Opening,
     pages::{self, Pages},
+    prefetch::Prefetcher,
     schema::{Schema, TimeField},
     shards::Shards,
 };
@@ -32,15 +34,6 @@ use crate::{
 
 /// Looks at the pages until they agree, that often at most; a producer moves them rarely.
 const LOOKS_MAX: u32 = 1_000;
-
-/// How the files of an archive are opened.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Opening {
-    pub(crate) access: Access,
-    pub(crate) io: Io,
-    /// Bytes that may be resident, and dirty.
-    pub(crate) resident_budget: Option<u64>,
-}
 
 /// The files of an archive, opened.
 #[derive(Debug)]
@@ -53,7 +46,11 @@ pub(crate) struct Archive {
     pub(crate) time: Option<TimeField>,
     pub(crate) pages: Pages,
     pub(crate) shards: Shards,
+    /// As it was asked for.
+    pub(crate) resident_budget: Option<u64>,
+    /// Its shares, if the archive is larger.
     pub(crate) budget: Option<Budget>,
+    pub(crate) prefetcher: Arc<Prefetcher>,
     /// The first file; in a producer it holds the machine-wide lock.
     pub(crate) file: Arc<File>,
     pub(crate) file_id: FileId,
@@ -129,7 +126,9 @@ impl Archive {
             path: path.into(),
             pages,
             shards,
+            resident_budget: opening.resident_budget,
             budget,
+            prefetcher: Arc::new(Prefetcher::new(opening.prefetch, opening.resident_budget)),
             file_id: file.id().map_err(Error::io("look at", path))?,
             boot: disk.boot_id().map_err(Error::io("learn the boot id for", path))?,
             identity,

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use super::{archive::Opening, layout, lookup::Geometry};
+use super::{layout, lookup::Geometry, opening::Opening};
 use crate::{
     disk::seam::Access,
     error::{Error, Result},

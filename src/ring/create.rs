@@ -14,12 +14,11 @@ use std::{
 };
 
 use super::{
-    archive::{
-        Archive, Opening, directory_of, read_identity, refuse_network_file_system, shard_path,
-    },
+    archive::{Archive, directory_of, read_identity, refuse_network_file_system, shard_path},
     budget::Budget,
     layout::{self, CHECKPOINTS, Checkpoint, Identity, file_bytes},
     lookup::Geometry,
+    opening::Opening,
 };
 use crate::{
     disk::seam::{Access, Disk, File},

@@ -18,8 +18,10 @@ use super::{
 };
 use crate::error::Result;
 
-/// Bytes that are read ahead at once, if a slot is not larger.
-const AHEAD_BYTES: usize = 64 << 10;
+/// Bytes that are read at once, if a slot is not larger: few for whoever wants few records, and
+/// twice as many each time that a walk goes on.
+const AHEAD_MIN: usize = 4 << 10;
+const AHEAD_MAX: usize = 64 << 10;
 /// Pauses between two looks of a reader that waits: longer and longer, 17 looks a second at last.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(60);
@@ -36,42 +38,54 @@ impl Archive {
 }
 
 /// Slots that were read together, for a reader that walks over ids.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ahead {
     ids: Range<u64>,
     /// What could not be read or believed together: each of these is looked at by itself.
     apart: Range<u64>,
     read_at: Duration,
     slots: Vec<u8>,
+    /// Bytes to read next time.
+    bytes: usize,
+}
+
+impl Default for Ahead {
+    fn default() -> Self {
+        let read_at = Duration::ZERO;
+        Self { ids: 0..0, apart: 0..0, read_at, slots: Vec::new(), bytes: AHEAD_MIN }
+    }
 }
 
 impl Ahead {
-    /// Copies the record under `id` into `payload`, if the archive is not mapped and the slot, read
-    /// together with those up to `end`, proves it. `false` says nothing about the id.
+    /// Where the payload of the record under `id` lies in [`Ahead::bytes`], if slots are not mapped
+    /// and the slot, read together with those around it that are `wanted`, proves it. `None` says
+    /// nothing about the id.
     pub(crate) fn take(
         &mut self,
         archive: &Archive,
         id: u64,
-        end: u64,
-        payload: &mut [u8],
-    ) -> Result<bool> {
+        wanted: Range<u64>,
+    ) -> Result<Option<Range<usize>>> {
         if archive.shards.are_mapped() {
-            return Ok(false);
+            return Ok(None);
         }
         if !self.ids.contains(&id) && !self.apart.contains(&id) {
-            self.read(archive, id, end)?;
+            self.read(archive, id, wanted)?;
         }
         let Some(index) = id.checked_sub(self.ids.start).filter(|_| self.ids.contains(&id)) else {
-            return Ok(false);
+            return Ok(None);
         };
         let size = archive.geometry().slot_size();
         let at = usize::try_from(index).unwrap_or(usize::MAX).saturating_mul(size);
-        let Some((bytes, crc)) = self.slots[at..at + size].split_last_chunk() else {
-            return Ok(false);
+        let Some((payload, crc)) = self.slots[at..at + size].split_last_chunk() else {
+            return Ok(None);
         };
-        payload.copy_from_slice(bytes);
         let proven = slot::decode(archive.identity.salt, Id(id), payload, u32::from_le_bytes(*crc));
-        Ok(proven == Some(Content::Record))
+        Ok((proven == Some(Content::Record)).then_some(at..at + payload.len()))
+    }
+
+    pub(crate) fn bytes(&self, at: Range<usize>) -> &[u8] {
+        &self.slots[at]
     }
 
     /// Forgets what was read a while ago: a follower may have waited since.
@@ -81,24 +95,25 @@ impl Ahead {
         }
     }
 
-    /// Reads slots from `id` on: published, kept, and in one file.
-    fn read(&mut self, archive: &Archive, id: u64, end: u64) -> Result<()> {
+    /// Reads slots from `id` on, or up to it: those that are wanted, published, kept, and in one
+    /// file.
+    fn read(&mut self, archive: &Archive, id: u64, wanted: Range<u64>) -> Result<()> {
         let session = archive.session()?;
         let kept = archive.oldest(&session)..archive.next(&session);
+        let beside = id == self.ids.end || self.ids.start.checked_sub(1) == Some(id);
+        let goes_on = beside && !self.ids.is_empty();
+        self.bytes = if goes_on { (2 * self.bytes).min(AHEAD_MAX) } else { AHEAD_MIN };
         self.ids = 0..0;
         if !kept.contains(&id) {
             return Ok(());
         }
-        let geometry = archive.geometry();
-        let place = archive.place(Id(id));
-        let shard = u32::try_from(place.shard).unwrap_or(u32::MAX);
-        let fit = (AHEAD_BYTES / geometry.slot_size()).max(1) as u64;
-        let in_file = geometry.slots_in(shard) - place.slot as u64;
-        let count = fit.min(in_file).min(end.min(kept.end) - id);
-        self.slots.resize(usize::try_from(count).unwrap_or(0) * geometry.slot_size(), 0);
+        let wanted = wanted.start.max(kept.start)..wanted.end.min(kept.end);
+        let ids = self.around(archive, id, &wanted);
+        let count = usize::try_from(ids.end - ids.start).unwrap_or(0);
+        self.slots.resize(count * archive.geometry().slot_size(), 0);
         let before = archive.cursors().counter();
-        self.apart = id..id + count;
-        if archive.shards.read_many(place, &mut self.slots).is_err() {
+        self.apart = ids.clone();
+        if archive.shards.read_many(archive.place(Id(ids.start)), &mut self.slots).is_err() {
             // One of them may be unreadable; which one, single looks tell.
             return Ok(());
         }
@@ -107,10 +122,24 @@ impl Ahead {
         // Beside a rewrite, or one that died, the redo slot may know better than the slots.
         let after = archive.cursors().counter();
         if session.cold.is_some() || (before == after && after.is_multiple_of(2)) {
-            self.ids = id..id + count;
+            self.ids = ids;
             self.apart = 0..0;
             self.read_at = archive.disk.now();
         }
         Ok(())
+    }
+
+    /// As many neighbours of one file as are read at once, on the side where more are wanted.
+    fn around(&self, archive: &Archive, id: u64, wanted: &Range<u64>) -> Range<u64> {
+        let (geometry, place) = (archive.geometry(), archive.place(Id(id)));
+        let fit = (self.bytes / geometry.slot_size()).max(1) as u64;
+        let shard = u32::try_from(place.shard).unwrap_or(u32::MAX);
+        if wanted.start == id {
+            let in_file = geometry.slots_in(shard) - place.slot as u64;
+            id..wanted.end.min(id + fit.min(in_file))
+        } else {
+            let in_file = place.slot as u64 + 1;
+            wanted.start.max((id + 1).saturating_sub(fit.min(in_file)))..id + 1
+        }
     }
 }

@@ -120,6 +120,11 @@ impl Pages {
         Self { file, path, file_bytes: identity.file_bytes(), region, form }
     }
 
+    /// Where the mapping lies, if there is one.
+    pub(crate) fn mapping(&self) -> Option<Range<usize>> {
+        matches!(self.form, Form::Mapped).then(|| self.region.addresses())
+    }
+
     /// Fetches what a mapping would show by itself.
     #[inline]
     pub(crate) fn refresh(&self, bytes: Range<usize>) -> Result<()> {

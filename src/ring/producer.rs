@@ -11,7 +11,7 @@ use super::{
     durability::Durability,
     helpers::Helpers,
     lookup::ID_END,
-    options::WriteOptions,
+    opening::WriteOptions,
     reader::Ring,
     recover::recover,
     views::{is_inside_view, refuse_inside_view},

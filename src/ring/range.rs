@@ -10,6 +10,7 @@ use super::{
     archive::Archive,
     clock::{Verdict, Within},
     fetch::Ahead,
+    prefetch::{Direction, Stream},
     read::Read,
 };
 use crate::error::Result;
@@ -39,13 +40,17 @@ pub struct RangeCursor {
     /// Which records are lent, if not all.
     within: Option<Within>,
     ahead: Ahead,
+    up: Stream,
+    down: Stream,
     payload: Vec<u8>,
 }
 
 impl RangeCursor {
     pub(crate) fn new(archive: Arc<Archive>, ids: Range<u64>) -> Self {
         let payload = vec![0; archive.geometry().record_size];
-        Self { archive, ids, within: None, ahead: Ahead::default(), payload }
+        let stream = |direction| Stream::new(&archive, direction);
+        let (up, down) = (stream(Direction::Up), stream(Direction::Down));
+        Self { archive, ids, within: None, ahead: Ahead::default(), up, down, payload }
     }
 
     /// The next id and what became of it; `None` at the end.
@@ -66,18 +71,10 @@ impl RangeCursor {
     #[expect(clippy::should_implement_trait, reason = "it lends its buffer: see `records`")]
     pub fn next(&mut self) -> Result<Option<Lent<'_>>> {
         while let Some(id) = self.ids.next() {
-            let end = self.ids.end;
-            let read = if self.ahead.take(&self.archive, id, end, &mut self.payload)? {
-                Read::Record(())
-            } else {
-                self.archive.read_slot(id, &mut self.payload)?
-            };
-            let verdict = match (&self.within, &read) {
-                (Some(within), Read::Record(())) => within.judge(&self.payload),
-                _ => Verdict::Wanted,
-            };
-            match verdict {
-                Verdict::Wanted => return Ok(Some((id, read.map(|()| &self.payload[..])))),
+            self.up.pass(&self.archive, id, self.ids.end - 1);
+            let (read, ahead) = self.look(id, id..self.ids.end)?;
+            match self.judge(&read, ahead.as_ref()) {
+                Verdict::Wanted => return Ok(Some((id, self.lend(read, ahead)))),
                 Verdict::Unwanted => {}
                 Verdict::Past => {
                     let grew = match &mut self.within {
@@ -91,6 +88,58 @@ impl RangeCursor {
             }
         }
         Ok(None)
+    }
+
+    /// The same from the other end: the last id that is left, and what became of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`RangeCursor::next`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let directory = tempfile::tempdir()?;
+    /// # let mut producer = ringkeep::RingOptions::new(1, 9).create(directory.path().join("x"))?;
+    /// producer.append_batch(b"abc")?;
+    /// let mut cursor = producer.ring().range(0..3);
+    /// let newest = cursor.next_back()?;
+    /// assert_eq!(newest, Some((2, ringkeep::Read::Record(&b"c"[..]))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn next_back(&mut self) -> Result<Option<Lent<'_>>> {
+        while let Some(id) = self.ids.next_back() {
+            self.down.pass(&self.archive, id, self.ids.start);
+            let (read, ahead) = self.look(id, self.ids.start..id + 1)?;
+            // No time is the last one to look at from this end: a clock may have been set back.
+            if self.judge(&read, ahead.as_ref()) == Verdict::Wanted {
+                return Ok(Some((id, self.lend(read, ahead))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What became of an id, and where its payload was read ahead, if it was.
+    fn look(&mut self, id: u64, wanted: Range<u64>) -> Result<(Read<()>, Option<Range<usize>>)> {
+        match self.ahead.take(&self.archive, id, wanted)? {
+            Some(ahead) => Ok((Read::Record(()), Some(ahead))),
+            None => Ok((self.archive.read_slot(id, &mut self.payload)?, None)),
+        }
+    }
+
+    fn judge(&self, read: &Read<()>, ahead: Option<&Range<usize>>) -> Verdict {
+        match (&self.within, read) {
+            (Some(within), Read::Record(())) => within.judge(self.payload(ahead.cloned())),
+            _ => Verdict::Wanted,
+        }
+    }
+
+    fn lend(&self, read: Read<()>, ahead: Option<Range<usize>>) -> Read<&[u8]> {
+        read.map(|()| self.payload(ahead))
+    }
+
+    fn payload(&self, ahead: Option<Range<usize>>) -> &[u8] {
+        ahead.map_or(&self.payload, |at| self.ahead.bytes(at))
     }
 
     /// Of these ids only what is published by now and has a time in `times`; see

@@ -11,7 +11,7 @@ use super::{
     archive::Archive,
     batch::ReadBatch,
     lookup::{Geometry, Id},
-    options::ReadOptions,
+    opening::ReadOptions,
     range::RangeCursor,
     read::Read,
     schema::Schema,

@@ -106,6 +106,16 @@ impl Shards {
         }
     }
 
+    /// Where the mappings of slots lie.
+    pub(crate) fn mappings(&self) -> Vec<Range<usize>> {
+        match &self.form {
+            Form::Mapped(regions) => regions.iter().map(SlotRegion::addresses).collect(),
+            Form::ByPosition { window, .. } => {
+                window.lock().iter().map(|window| window.region.addresses()).collect()
+            }
+        }
+    }
+
     pub(crate) fn are_mapped(&self) -> bool {
         matches!(self.form, Form::Mapped(_))
     }

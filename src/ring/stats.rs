@@ -4,7 +4,7 @@ use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 use super::reader::Ring;
 use crate::{
-    disk::seam::Access,
+    disk::{raw::Cached, seam::Access},
     error::{Error, Result},
 };
 
@@ -40,6 +40,19 @@ pub struct Stats {
     pub writer_live: bool,
     /// Syncs of records by the producer of this process; 0 in other processes.
     pub syncs: u64,
+    /// The budget that it was opened with here, in bytes.
+    pub resident_budget: Option<u64>,
+    /// Bytes of it that are resident in this process now, as the kernel counts them.
+    pub resident_bytes: Option<u64>,
+    /// Bytes of its files that the page cache holds, for all processes. Known from Linux 6.5 on, to
+    /// the owner of the files and to whoever may write them.
+    pub cached_bytes: Option<u64>,
+    /// Bytes of those that no disk has yet.
+    pub dirty_bytes: Option<u64>,
+    /// Windows that were fetched ahead of walks and tailers of this process.
+    pub prefetches_issued: u64,
+    /// Windows of those that a walk or a tailer came to.
+    pub prefetches_used: u64,
 }
 
 impl Stats {
@@ -51,6 +64,12 @@ impl Stats {
             let file = archive.disk.open(&path, Access::Read).map_err(Error::io("open", &path))?;
             bytes_on_disk += file.allocated_bytes().map_err(Error::io("look at", &path))?;
         }
+        let mut mappings = archive.shards.mappings();
+        mappings.extend(archive.pages.mapping());
+        let cached = archive.shards.files().iter().try_fold(Cached::default(), |sum, file| {
+            let found = file.cached().ok()?;
+            Some(Cached { bytes: sum.bytes + found.bytes, dirty: sum.dirty + found.dirty })
+        });
         // Asked through a description of its own: the lock's owner may be in this process.
         let path = &archive.path;
         let file = archive.disk.open(path, Access::Read).map_err(Error::io("open", path))?;
@@ -63,6 +82,12 @@ impl Stats {
             bytes_on_disk,
             writer_live: file.is_locked().map_err(Error::io("ask for the lock of", path))?,
             syncs: archive.syncs.load(Relaxed),
+            resident_budget: archive.resident_budget,
+            resident_bytes: archive.disk.resident_bytes(&mappings).ok(),
+            cached_bytes: cached.map(|cached| cached.bytes),
+            dirty_bytes: cached.map(|cached| cached.dirty),
+            prefetches_issued: archive.prefetcher.issued.load(Relaxed),
+            prefetches_used: archive.prefetcher.used.load(Relaxed),
         })
     }
 }

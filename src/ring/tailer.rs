@@ -7,7 +7,12 @@ use std::{
 };
 
 use super::{
-    archive::Archive, fetch::Ahead, read::Read, reader::SLEEP_MAX, views::refuse_inside_view,
+    archive::Archive,
+    fetch::Ahead,
+    prefetch::{Direction, Stream},
+    read::Read,
+    reader::SLEEP_MAX,
+    views::refuse_inside_view,
 };
 use crate::error::Result;
 
@@ -144,6 +149,9 @@ pub struct Tailer {
     /// When it looked for a replacement last.
     looked: Duration,
     ahead: Ahead,
+    /// Where its payload lies there, if the last record was read ahead.
+    read_ahead: Option<Range<usize>>,
+    stream: Stream,
     /// How often it looked since the last news.
     looks: u32,
     payload: Vec<u8>,
@@ -153,6 +161,7 @@ impl Tailer {
     pub(crate) fn new(archive: Arc<Archive>, start: Start) -> Self {
         let payload = vec![0; archive.geometry().record_size];
         let margin = archive.geometry().capacity / 8;
+        let stream = Stream::new(&archive, Direction::Up);
         let mut tailer = Self {
             archive,
             start: Some(start),
@@ -162,6 +171,8 @@ impl Tailer {
             replaced: false,
             looked: Duration::ZERO,
             ahead: Ahead::default(),
+            read_ahead: None,
+            stream,
             looks: 0,
             payload,
         };
@@ -218,7 +229,7 @@ impl Tailer {
             Read::Lapped { oldest, .. } => self.skip(oldest).map(Some),
             Read::Record(()) => {
                 self.position += 1;
-                Ok(Some(Tailed::Record { id, payload: &self.payload }))
+                Ok(Some(Tailed::Record { id, payload: self.payload() }))
             }
             hole => {
                 self.position += 1;
@@ -323,11 +334,19 @@ impl Tailer {
 
     fn look(&mut self) -> Result<Read<()>> {
         self.begin()?;
+        self.stream.pass(&self.archive, self.position, u64::MAX);
         self.ahead.refresh(&self.archive);
-        if self.ahead.take(&self.archive, self.position, u64::MAX, &mut self.payload)? {
-            return Ok(Read::Record(()));
+        let wanted = self.position..u64::MAX;
+        self.read_ahead = self.ahead.take(&self.archive, self.position, wanted)?;
+        match self.read_ahead {
+            Some(_) => Ok(Read::Record(())),
+            None => self.archive.read_slot(self.position, &mut self.payload),
         }
-        self.archive.read_slot(self.position, &mut self.payload)
+    }
+
+    /// Of the record that was looked at last.
+    fn payload(&self) -> &[u8] {
+        self.read_ahead.clone().map_or(&self.payload, |at| self.ahead.bytes(at))
     }
 
     fn begin(&mut self) -> Result<()> {

@@ -5,10 +5,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ringkeep::{Producer, Ring, RingOptions, SyncPolicy};
+use ringkeep::{Io, Producer, ReadOptions, Ring, RingOptions, SyncPolicy};
 
 use super::sample::{RECORD_BYTES, SCHEMA};
 use crate::exit::{Exit, Failure};
+use crate::opening::WriteArgs;
 use crate::{capacity, units};
 
 /// Twelve days at one sample a second.
@@ -57,16 +58,19 @@ pub(super) fn default_file() -> Result<PathBuf, Failure> {
 
 /// Opens the archive for writing, or makes it. A refusal changes nothing on disk: what is there
 /// is looked at as a reader first.
-pub(super) fn open(path: &Path, keep: Keep, sync: SyncPolicy) -> Result<Producer, Failure> {
-    match Ring::open(path) {
+pub(super) fn open(
+    path: &Path,
+    keep: Keep,
+    sync: SyncPolicy,
+    write: WriteArgs,
+) -> Result<Producer, Failure> {
+    match ReadOptions::new().io(Io::File).open(path) {
         Ok(ring) => {
             check(&ring, keep)?;
-            let mut producer = Producer::open(path)?;
-            producer.set_sync(sync);
-            Ok(producer)
+            Ok(write.options().sync(sync).open(path)?)
         }
         Err(ringkeep::Error::NotFound { .. }) => {
-            let options = RingOptions::new(RECORD_BYTES, keep.capacity()?);
+            let options = write.apply_to(RingOptions::new(RECORD_BYTES, keep.capacity()?));
             Ok(options.schema(SCHEMA).sync(sync).create(path)?)
         }
         Err(error) => Err(error.into()),

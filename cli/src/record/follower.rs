@@ -15,7 +15,6 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use ringkeep::Ring;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -23,6 +22,7 @@ use super::checker::{Checked, Checker};
 use super::consume::consume;
 use super::host::unix_nanos;
 use crate::exit::{Exit, Failure};
+use crate::opening::WriteArgs;
 use crate::output;
 
 /// The verb that makes this program a follower.
@@ -35,6 +35,8 @@ pub(crate) struct FollowArgs {
     /// The first id to read
     #[arg(long)]
     from: u64,
+    #[command(flatten)]
+    open: WriteArgs,
 }
 
 /// How long a recorder waits for its follower at the end.
@@ -47,11 +49,12 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn start(path: &Path, from: u64) -> Result<Self, Failure> {
+    pub(super) fn start(path: &Path, from: u64, open: WriteArgs) -> Result<Self, Failure> {
         let refused = |error| Failure::system(format!("cannot start a follower process: {error}"));
         let child = Command::new(env::current_exe().map_err(refused)?)
             .arg(FOLLOW)
             .arg(format!("--from={from}"))
+            .args(open.to_arguments())
             .arg("--")
             .arg(path)
             .stdin(Stdio::piped())
@@ -102,7 +105,7 @@ pub(crate) fn follow(args: &FollowArgs) -> Result<Exit, Failure> {
         told.store(true, Ordering::Release);
     };
     thread::Builder::new().name("stdin".to_owned()).spawn(watch).map_err(refused)?;
-    let ring = Ring::open(&args.file)?;
+    let ring = args.open.open_reader(&args.file)?;
     let mut checker = Checker::new(args.from);
     consume(&ring, args.from, &stop, |item| {
         checker.take(item, unix_nanos());

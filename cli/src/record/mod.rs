@@ -23,6 +23,7 @@ use ringkeep::{Producer, Ring, Stats, SyncPolicy};
 pub(crate) use follower::{FOLLOW, FollowArgs, follow};
 
 use crate::exit::{Exit, Failure};
+use crate::opening::WriteArgs;
 use crate::stop::{Again, Stop};
 use crate::{output, stat, units};
 use archive::Keep;
@@ -54,6 +55,8 @@ pub(crate) struct Args {
     /// When to sync: never, always, every N records, every 500ms
     #[arg(long, value_name = "WHEN", default_value = "1s", value_parser = units::sync)]
     sync: SyncPolicy,
+    #[command(flatten)]
+    write: WriteArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -71,7 +74,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
     let host = Host::look()?;
     let path = args.file.clone().map_or_else(archive::default_file, Ok)?;
     let keep = Keep::of(args.keep, args.disk, args.every);
-    let producer = archive::open(&path, keep, args.sync)?;
+    let producer = archive::open(&path, keep, args.sync, args.write)?;
     let recording = Recording::start(args, &path, producer, host)?;
     recording.run(&stop, json)
 }
@@ -94,7 +97,7 @@ impl Recording {
     fn start(args: &Args, path: &Path, producer: Producer, host: Host) -> Result<Self, Failure> {
         let ring = producer.ring();
         let from = ring.next_id()?;
-        let follower = Follower::start(path, from)?;
+        let follower = Follower::start(path, from, args.write)?;
         let rolling = RollingThread::start(ring.clone(), from)?;
         announce(&ring, from, args.every);
         let begun = Instant::now();

@@ -58,6 +58,10 @@ impl Region {
         Ok(Self::mapped(map.into(), true))
     }
 
+    pub(crate) fn addresses(&self) -> std::ops::Range<usize> {
+        self.base.addr()..self.base.addr() + self.length
+    }
+
     /// The aligned 8-byte word at `offset`, Relaxed.
     #[inline]
     pub(crate) fn load(&self, offset: usize) -> u64 {

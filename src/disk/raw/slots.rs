@@ -5,6 +5,7 @@
 
 use std::{
     io,
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering, fence},
@@ -42,6 +43,10 @@ struct Guard {
 impl SlotRegion {
     pub(crate) fn new(region: Region, first: usize, size: usize) -> Self {
         Self { region, first, size, guard: None }
+    }
+
+    pub(crate) fn addresses(&self) -> Range<usize> {
+        self.region.addresses()
     }
 
     /// From now on slots are written under locks, and can be viewed in place. `before` slots lie in

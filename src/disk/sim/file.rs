@@ -8,7 +8,7 @@ use std::{
 
 use super::{Mapping, SimDisk, file_id};
 use crate::disk::{
-    raw::{Heap, Region},
+    raw::{Cached, Heap, Region},
     seam::{Access, FileId, FileKind},
 };
 
@@ -91,6 +91,20 @@ impl SimFile {
         Ok(())
     }
 
+    /// There is no slower disk behind the cache.
+    pub(crate) fn is_cached_at(&self, _offset: u64) -> Option<bool> {
+        self.disk.alive().ok().map(|()| true)
+    }
+
+    pub(crate) fn read_ahead(&self, _bytes: Range<u64>) -> io::Result<()> {
+        self.disk.alive()
+    }
+
+    pub(crate) fn cached(&self) -> io::Result<Cached> {
+        self.disk.alive()?;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// What is written back is not durable: there is nothing to see of it.
     pub(crate) fn write_back(&self, _bytes: Range<u64>) -> io::Result<()> {
         self.disk.alive()
@@ -101,7 +115,6 @@ impl SimFile {
         self.disk.sync_range(self.inode, 0, length)
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "as the real disk")]
     pub(crate) fn map(&self, bytes: Range<u64>, access: Access) -> io::Result<Region> {
         let cache = Arc::clone(&self.disk.shared.state.lock().inodes[self.inode].cache);
         let (first, end) = (usize::try_from(bytes.start), usize::try_from(bytes.end));

@@ -20,6 +20,7 @@ mod state;
 use std::{
     ffi::OsString,
     fmt, io,
+    ops::Range,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -304,6 +305,11 @@ impl SimDisk {
         self.alive()?;
         self.shared.state.lock().random.fill(out);
         Ok(())
+    }
+
+    pub(crate) fn resident_bytes(&self, _mappings: &[Range<usize>]) -> io::Result<u64> {
+        self.alive()?;
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     pub(crate) fn now(&self) -> Duration {

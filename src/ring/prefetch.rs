@@ -1,0 +1,241 @@
+//! Reading ahead of whoever walks over neighbouring ids, so that it does not wait for the disk.
+//!
+//! A walk looks at the window in front of it once it enters the one before: if the last byte of it
+//! is in the page cache (asked without waiting, `RWF_NOWAIT`), nothing is to be done, and windows
+//! stay small; if not, the archive's one worker lets the kernel fetch the window, and the next one
+//! is twice as large. Where the kernel's own reading ahead is far enough in front, the worker stays
+//! out of its way for that reason.
+
+use std::{
+    ops::Range,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+};
+
+use super::{archive::Archive, lookup::Id};
+use crate::disk::seam::File;
+
+/// Bytes of the first window of a walk, and of each one on a file that is in the page cache.
+const WINDOW_MIN: u64 = 512 << 10;
+const WINDOW_MAX: u64 = 8 << 20;
+/// Windows that wait for the worker; one more is not fetched ahead.
+const QUEUE_MAX: usize = 16;
+
+/// Whether walks and tailers read ahead.
+///
+/// # Examples
+///
+/// ```
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("cache.dat");
+/// # ringkeep::RingOptions::new(5, 100).create(&path)?.close()?;
+/// use ringkeep::{Prefetch, ReadOptions};
+///
+/// let ring = ReadOptions::new().prefetch(Prefetch::Records(10_000)).open(&path)?;
+/// assert_eq!(ring.stats()?.prefetches_issued, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Prefetch {
+    /// Not at all: no thread is started.
+    Off,
+    /// So many records at once.
+    Records(u64),
+    /// Windows of 512 KiB, twice as large each time that one was not in the page cache, up to
+    /// 8 MiB.
+    #[default]
+    Adaptive,
+}
+
+/// An archive's worker, started by the first window that is not in the page cache.
+#[derive(Debug)]
+pub(crate) struct Prefetcher {
+    policy: Prefetch,
+    /// Bytes that may be fetched and not yet read, of all walks together.
+    ahead_max: u64,
+    ahead: AtomicU64,
+    /// `None`: no thread could be started.
+    worker: OnceLock<Option<SyncSender<Request>>>,
+    pub(crate) issued: AtomicU64,
+    pub(crate) used: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Request {
+    file: Arc<File>,
+    bytes: Range<u64>,
+}
+
+/// The windows of one walk, in one direction: ids are counted along its way.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    prefetcher: Arc<Prefetcher>,
+    direction: Direction,
+    /// In front of the one that is being read.
+    window: Range<u64>,
+    /// Bytes of it that the worker was told of.
+    fetched: u64,
+    /// The same of the window that is being read.
+    reading: u64,
+    /// Bytes of the next one.
+    size: u64,
+    /// Nothing is to be done before the walk comes here.
+    next_look: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Up,
+    Down,
+}
+
+impl Prefetcher {
+    pub(crate) fn new(policy: Prefetch, resident_budget: Option<u64>) -> Self {
+        Self {
+            policy,
+            ahead_max: resident_budget.map_or(u64::MAX, |budget| budget / 2),
+            ahead: AtomicU64::new(0),
+            worker: OnceLock::new(),
+            issued: AtomicU64::new(0),
+            used: AtomicU64::new(0),
+        }
+    }
+
+    /// Lets the worker fetch a window, if the budget and its queue have room.
+    fn fetch(&self, file: &Arc<File>, bytes: Range<u64>) -> bool {
+        let length = bytes.end - bytes.start;
+        let before = self.ahead.fetch_add(length, Relaxed);
+        let fits = before.saturating_add(length) <= self.ahead_max;
+        let sender = self.worker.get_or_init(start_worker).as_ref().filter(|_| fits);
+        let file = Arc::clone(file);
+        // A queue that is full, or a worker that died: the reader waits for the disk itself.
+        let told = sender.is_some_and(|sender| sender.try_send(Request { file, bytes }).is_ok());
+        if told {
+            self.issued.fetch_add(1, Relaxed);
+        } else {
+            self.ahead.fetch_sub(length, Relaxed);
+        }
+        told
+    }
+}
+
+fn start_worker() -> Option<SyncSender<Request>> {
+    let (sender, requests) = sync_channel(QUEUE_MAX);
+    let thread = thread::Builder::new().name("ringkeep-fetch".into());
+    thread.spawn(move || serve(&requests)).is_ok().then_some(sender)
+}
+
+/// Ends with the archive, which has the other end.
+fn serve(requests: &Receiver<Request>) {
+    for Request { file, bytes } in requests {
+        // What cannot be fetched, the reader will be told of.
+        let _ = file.read_ahead(bytes);
+    }
+}
+
+impl Direction {
+    /// How far an id is along the way; and the other way round.
+    fn along(self, id: u64) -> u64 {
+        match self {
+            Self::Up => id,
+            Self::Down => u64::MAX - id,
+        }
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(archive: &Archive, direction: Direction) -> Self {
+        let prefetcher = Arc::clone(&archive.prefetcher);
+        let next_look = if prefetcher.policy == Prefetch::Off { u64::MAX } else { 0 };
+        let (window, size) = (0..0, WINDOW_MIN);
+        Self { prefetcher, direction, window, fetched: 0, reading: 0, size, next_look }
+    }
+
+    /// The walk comes to `id`, on its way to `last`.
+    #[inline]
+    pub(crate) fn pass(&mut self, archive: &Archive, id: u64, last: u64) {
+        if self.direction.along(id) >= self.next_look {
+            self.look_ahead(archive, id, last);
+        }
+    }
+
+    #[cold]
+    fn look_ahead(&mut self, archive: &Archive, id: u64, last: u64) {
+        let here = self.direction.along(id);
+        let entered = self.window.contains(&here);
+        if entered && self.fetched > 0 {
+            self.prefetcher.used.fetch_add(1, Relaxed);
+        }
+        self.prefetcher.ahead.fetch_sub(self.reading, Relaxed);
+        self.reading = std::mem::take(&mut self.fetched);
+        // A new walk looks at what it reads itself, and then ahead.
+        let start = if entered { self.window.end } else { here };
+        let count = self.records(archive);
+        let ids = self.ids_from(archive, start, count, last);
+        self.window = start..start.saturating_add(ids.end - ids.start);
+        // At the end of what there is, the next look is a window later.
+        self.next_look = if ids.is_empty() { here.saturating_add(count) } else { start };
+        if !ids.is_empty() {
+            self.fetch(archive, ids);
+        }
+    }
+
+    /// Records of the next window.
+    fn records(&self, archive: &Archive) -> u64 {
+        match self.prefetcher.policy {
+            Prefetch::Records(count) => count.max(1),
+            _ => (self.size / archive.geometry().slot_size() as u64).max(1),
+        }
+    }
+
+    /// So many ids from here on along the way: published, and back to back in one file.
+    fn ids_from(&self, archive: &Archive, start: u64, count: u64, last: u64) -> Range<u64> {
+        let geometry = archive.geometry();
+        let newest = archive.cursors().next().saturating_sub(1);
+        let first = self.direction.along(start);
+        if first > newest {
+            return 0..0;
+        }
+        let place = archive.place(Id(first));
+        let slot = place.slot as u64;
+        match self.direction {
+            Direction::Up => {
+                let in_file = geometry.slots_in(u32::try_from(place.shard).unwrap_or(0)) - slot;
+                let end = first.saturating_add(count.min(in_file));
+                first..end.min(last.saturating_add(1)).min(newest + 1).max(first)
+            }
+            Direction::Down => {
+                let begin = (first + 1).saturating_sub(count.min(slot + 1)).max(last);
+                begin.min(first + 1)..first + 1
+            }
+        }
+    }
+
+    /// Lets a window be fetched, unless it is there.
+    fn fetch(&mut self, archive: &Archive, ids: Range<u64>) {
+        let shards = &archive.shards;
+        let place = archive.place(Id(ids.start));
+        let begin = shards.offset_of(place);
+        let end = begin + (ids.end - ids.start) * archive.geometry().slot_size() as u64;
+        let far = if self.direction == Direction::Up { end - 1 } else { begin };
+        let file = &shards.files()[place.shard];
+        // Where that cannot be told, nothing is gained by a guess.
+        if file.is_cached_at(far).unwrap_or(true) {
+            self.size = WINDOW_MIN;
+        } else if self.prefetcher.fetch(file, begin..end) {
+            self.fetched = end - begin;
+            self.size = (2 * self.size).min(WINDOW_MAX);
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.prefetcher.ahead.fetch_sub(self.reading + self.fetched, Relaxed);
+    }
+}
