@@ -5,6 +5,8 @@ use std::path::Path;
 use super::{
     archive::Archive, by_position::Io, prefetch::Prefetch, producer::Producer, reader::Ring,
 };
+#[cfg(doc)]
+use crate::error::Error;
 use crate::{
     disk::{
         seam::{Access, Disk},
@@ -292,7 +294,8 @@ impl ReadOptions {
     ///
     /// [`Error::NotFound`], and what is wrong with the files: [`Error::NotAnArchive`],
     /// [`Error::NewerFormat`], [`Error::Truncated`], [`Error::MissingShard`],
-    /// [`Error::MixedShards`], [`Error::Damaged`], [`Error::NetworkFileSystem`], [`Error::Io`].
+    /// [`Error::MixedShards`], [`Error::Damaged`]; [`Error::NetworkFileSystem`], [`Error::Io`];
+    /// and [`Error::BudgetTooSmall`].
     ///
     /// # Examples
     ///
