@@ -5,6 +5,8 @@
 
 #[path = "ring/append.rs"]
 mod append;
+#[path = "ring/budget.rs"]
+mod budget;
 #[path = "ring/by_position.rs"]
 mod by_position;
 #[path = "ring/damage.rs"]
@@ -19,6 +21,8 @@ mod gaps;
 mod leftovers;
 #[path = "ring/model.rs"]
 mod model;
+#[path = "ring/prefetch.rs"]
+mod prefetch;
 #[path = "ring/reads.rs"]
 mod reads;
 #[path = "ring/refused_files.rs"]

@@ -2,7 +2,8 @@
 //!
 //! Readers map no slots then, so that only the pages of `cache.dat` can be resident. A producer
 //! maps a window at the place where it writes; and of what it wrote it lets the kernel hold no more
-//! than half of the budget as dirty.
+//! than half of the budget as dirty. The kernel counts dirty folios whole, so that one changed byte
+//! may count as 2 MiB: as many are set aside as can be touched in part.
 
 use std::path::Path;
 
@@ -18,6 +19,11 @@ pub(crate) const WINDOW_BYTES: u64 = 2 << 20;
 #[cfg(feature = "test-util")]
 pub(crate) const SMALLEST: u64 = 0;
 const PAGE_BYTES: u64 = layout::PAGE as u64;
+/// The largest unit of Linux's page cache, where pages have 4 KiB: a file that is read ahead gets
+/// such.
+pub(crate) const FOLIO_BYTES: u64 = 2 << 20;
+/// Folios that are dirty in part: that of the pages, and those where the dirty slots begin and end.
+const FOLIOS_IN_PART: u64 = 3;
 
 /// The shares of a budget that is smaller than the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +32,8 @@ pub(crate) struct Budget {
     pub(crate) window_bytes: u64,
     /// Appended slots that may be dirty.
     pub(crate) dirty_slots: u64,
-    /// Rewritten slots that may be dirty: they lie anywhere, each in pages of its own.
-    pub(crate) dirty_rewrites: u64,
+    /// Folios that may be dirty for rewritten slots, which lie anywhere.
+    pub(crate) dirty_rewrites: usize,
 }
 
 impl Budget {
@@ -58,10 +64,14 @@ impl Budget {
             return Err(Error::BudgetTooSmall { path: path.into(), found, needed });
         }
         let for_slots = found - pages;
+        let rewrites = (for_slots / 8 / FOLIO_BYTES).max(1);
+        let in_part = (FOLIOS_IN_PART + rewrites) * FOLIO_BYTES;
+        // A budget below 10 MiB cannot hold what is dirty in part: it bounds what was changed.
+        let dirty = for_slots.saturating_sub(in_part).clamp(for_slots / 8, for_slots / 2);
         Ok(Some(Self {
             window_bytes: (for_slots / 8).clamp(slot_size, WINDOW_BYTES.max(slot_size)),
-            dirty_slots: (for_slots / 2 / slot_size).max(2),
-            dirty_rewrites: (for_slots / 8 / one_slot).max(1),
+            dirty_slots: (dirty / slot_size).max(2),
+            dirty_rewrites: usize::try_from(rewrites).unwrap_or(usize::MAX),
         }))
     }
 

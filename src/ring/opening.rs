@@ -95,9 +95,12 @@ impl WriteOptions {
     ///
     /// With a budget that is smaller than the archive, the producer stores through a mapping of at
     /// most 2 MiB that moves on with it, and waits where the disk takes longer to write than half
-    /// the budget lasts. Readers map no slots; a [`view`](crate::Ring::view) is a copy. Their
-    /// buffers (64 KiB or one record for each walk) are not counted. A budget that the whole
-    /// archive fits into changes nothing.
+    /// the budget lasts; what an earlier producer left dirty is written when it opens. Readers map
+    /// no slots; a [`view`](crate::Ring::view) is a copy. Their buffers (64 KiB or one record for
+    /// each walk) are not counted. A budget that the whole archive fits into changes nothing.
+    ///
+    /// The kernel counts as dirty whole folios, up to 2 MiB for one changed byte. From 10 MiB on
+    /// its count stays within the budget; below that, the bytes that were changed do.
     ///
     /// # Errors
     ///

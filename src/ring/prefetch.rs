@@ -44,7 +44,7 @@ const QUEUE_MAX: usize = 16;
 pub enum Prefetch {
     /// Not at all: no thread is started.
     Off,
-    /// So many records at once.
+    /// So many records at once; none with 0.
     Records(u64),
     /// Windows of 512 KiB, twice as large each time that one was not in the page cache, up to
     /// 8 MiB.
@@ -151,7 +151,8 @@ impl Direction {
 impl Stream {
     pub(crate) fn new(archive: &Archive, direction: Direction) -> Self {
         let prefetcher = Arc::clone(&archive.prefetcher);
-        let next_look = if prefetcher.policy == Prefetch::Off { u64::MAX } else { 0 };
+        let is_off = matches!(prefetcher.policy, Prefetch::Off | Prefetch::Records(0));
+        let next_look = if is_off { u64::MAX } else { 0 };
         let (window, size) = (0..0, WINDOW_MIN);
         Self { prefetcher, direction, window, fetched: 0, reading: 0, size, next_look }
     }
@@ -188,7 +189,7 @@ impl Stream {
     /// Records of the next window.
     fn records(&self, archive: &Archive) -> u64 {
         match self.prefetcher.policy {
-            Prefetch::Records(count) => count.max(1),
+            Prefetch::Records(count) => count,
             _ => (self.size / archive.geometry().slot_size() as u64).max(1),
         }
     }

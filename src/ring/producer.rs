@@ -1,6 +1,6 @@
 //! The one writer of an archive.
 
-use std::{fmt, ops::Range, path::Path, sync::Arc};
+use std::{collections::BTreeSet, fmt, ops::Range, path::Path, sync::Arc};
 
 use crossbeam_utils::CachePadded;
 use parking_lot::RwLock;
@@ -125,6 +125,10 @@ impl Producer {
         archive.pages.check()?;
         let archive = Arc::new(archive);
         let durability = Arc::new(Durability::new(Arc::clone(&archive), recovered));
+        if archive.budget.is_some() {
+            // What an earlier producer left dirty counts too.
+            durability.write_back_all()?;
+        }
         let helpers = Helpers::start(&durability)
             .map_err(Error::io("start the threads of", &archive.path))?;
         let zeros = vec![0; archive.geometry().record_size].into();
@@ -137,7 +141,7 @@ impl Producer {
                 helpers,
                 zeros,
                 room: 0,
-                rewritten: 0,
+                rewritten: BTreeSet::new(),
                 run: Vec::new(),
             },
             policy: SyncPolicy::Never,

@@ -189,7 +189,7 @@ impl RangeCursor {
     }
 }
 
-/// Iterates over ids and their records. Made by [`RangeCursor::records`].
+/// Iterates over ids and their records, from either end. Made by [`RangeCursor::records`].
 ///
 /// # Examples
 ///
@@ -206,7 +206,16 @@ impl Iterator for Records {
     type Item = Result<(u64, Read<Vec<u8>>)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let owned = |(id, read): Lent<'_>| (id, read.map(<[u8]>::to_vec));
-        self.0.next().map(|found| found.map(owned)).transpose()
+        self.0.next().map(owned).transpose()
     }
+}
+
+impl DoubleEndedIterator for Records {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.0.next_back().map(owned).transpose()
+    }
+}
+
+fn owned(found: Option<Lent<'_>>) -> Option<(u64, Read<Vec<u8>>)> {
+    found.map(|(id, read)| (id, read.map(<[u8]>::to_vec)))
 }

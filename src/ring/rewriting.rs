@@ -1,6 +1,8 @@
 //! Writing another content under an id that is kept.
 
-use super::{flush::sync_slots, lookup::Id, read::Read, redo, slot, writer::Writer};
+use super::{
+    budget::FOLIO_BYTES, flush::sync_slots, lookup::Id, read::Read, redo, slot, writer::Writer,
+};
 use crate::error::{Error, Result};
 
 impl Writer {
@@ -19,6 +21,7 @@ impl Writer {
         {
             self.durability.raise_clock_step(step)?;
         }
+        self.make_room_for_rewrite(Id(id))?;
         let no_new_sync = self.durability.hold_syncs();
         let through = id < no_new_sync.floor;
         let rewrite = || self.rewrite_slot(Id(id), payload, through);
@@ -26,14 +29,21 @@ impl Writer {
         drop(no_new_sync);
         self.durability.telling(result)?;
         self.durability.check_pages()?;
-        self.rewritten += 1;
-        match self.archive.budget {
-            Some(budget) if self.rewritten >= budget.dirty_rewrites => {
-                self.rewritten = 0;
-                self.durability.write_back_all()
-            }
-            _ => Ok(()),
+        Ok(())
+    }
+
+    /// Under a budget: rewrites leave memory before they make more folios dirty than they may.
+    fn make_room_for_rewrite(&mut self, id: Id) -> Result<()> {
+        let Some(budget) = self.archive.budget else {
+            return Ok(());
+        };
+        let place = self.archive.place(id);
+        let folio = (place.shard, self.archive.shards.offset_of(place) / FOLIO_BYTES);
+        if self.rewritten.insert(folio) && self.rewritten.len() > budget.dirty_rewrites {
+            self.rewritten = [folio].into();
+            self.durability.write_back_all()?;
         }
+        Ok(())
     }
 
     fn rewrite_slot(&self, id: Id, payload: Option<&[u8]>, through: bool) -> Result<()> {

@@ -7,7 +7,7 @@
 //!
 //! At most one block is in the making at a time, so that claim <= next + block always.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     archive::Archive,
@@ -41,8 +41,8 @@ pub(crate) struct Writer {
     pub(crate) zeros: Box<[u8]>,
     /// Ids below it may be stored without asking for room under the budget.
     pub(crate) room: u64,
-    /// Rewritten slots that may be dirty.
-    pub(crate) rewritten: u64,
+    /// Shards, and folios of theirs, with rewritten slots that may be dirty.
+    pub(crate) rewritten: BTreeSet<(usize, u64)>,
     /// Slots on their way to the file, if nothing is mapped.
     pub(crate) run: Vec<u8>,
 }
