@@ -84,20 +84,12 @@ impl IoArgs {
 impl WriteArgs {
     /// For an archive that is there.
     pub(crate) fn options(self) -> WriteOptions {
-        let options = WriteOptions::new().io(self.io.io());
-        match self.budget.resident_budget {
-            Some(bytes) => options.resident_budget(bytes),
-            None => options,
-        }
+        WriteOptions::new().io(self.io.io()).resident_budget(self.budget.resident_budget)
     }
 
     /// For an archive to be made.
     pub(crate) fn apply_to(self, options: RingOptions) -> RingOptions {
-        let options = options.io(self.io.io());
-        match self.budget.resident_budget {
-            Some(bytes) => options.resident_budget(bytes),
-            None => options,
-        }
+        options.io(self.io.io()).resident_budget(self.budget.resident_budget)
     }
 
     /// A reader beside the writer, opened alike.
@@ -115,11 +107,7 @@ impl WriteArgs {
 }
 
 fn read_options(io: How, budget: BudgetArg) -> ReadOptions {
-    let options = ReadOptions::new().io(io.io());
-    match budget.resident_budget {
-        Some(bytes) => options.resident_budget(bytes),
-        None => options,
-    }
+    ReadOptions::new().io(io.io()).resident_budget(budget.resident_budget)
 }
 
 /// An end of a range.

@@ -146,7 +146,7 @@ impl Report {
             ("kept", kept),
             ("clock", step),
             ("budget", self.resident_budget.map_or_else(|| "none".to_owned(), units::bytes)),
-            ("resident", known(self.resident_bytes)),
+            ("resident", format!("{} in this command", known(self.resident_bytes))),
             ("page_cache", known(self.cached_bytes)),
             ("dirty", known(self.dirty_bytes)),
         ] {

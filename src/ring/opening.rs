@@ -113,8 +113,8 @@ impl WriteOptions {
     /// # let _ = options;
     /// ```
     #[must_use]
-    pub fn resident_budget(mut self, bytes: u64) -> Self {
-        self.resident_budget = Some(bytes);
+    pub fn resident_budget(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.resident_budget = bytes.into();
         self
     }
 
@@ -255,8 +255,8 @@ impl ReadOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn resident_budget(mut self, bytes: u64) -> Self {
-        self.resident_budget = Some(bytes);
+    pub fn resident_budget(mut self, bytes: impl Into<Option<u64>>) -> Self {
+        self.resident_budget = bytes.into();
         self
     }
 

@@ -157,7 +157,7 @@ impl RingOptions {
     /// # let _ = options;
     /// ```
     #[must_use]
-    pub fn resident_budget(mut self, bytes: u64) -> Self {
+    pub fn resident_budget(mut self, bytes: impl Into<Option<u64>>) -> Self {
         self.write = self.write.resident_budget(bytes);
         self
     }

@@ -4,6 +4,7 @@ mod beside;
 mod columns;
 mod failures;
 mod help;
+mod memory;
 mod nab;
 mod place;
 mod recorder;
