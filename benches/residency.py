@@ -90,6 +90,21 @@ def memory_group(limit):
     return None, None
 
 
+def build():
+    """The command and the example; the directory where they are."""
+    cargo = ["cargo", "build", "--release", "--quiet", "--manifest-path", str(ROOT / "Cargo.toml")]
+    subprocess.run([*cargo, "-p", "ringkeep-cli"], check=True)
+    subprocess.run([*cargo, "-p", "ringkeep", "--example", "residency"], check=True)
+    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+
+
+def warm(archive):
+    """Puts into the page cache all that it has room for."""
+    for path in sorted(glob.glob(f"{archive}*")):
+        subprocess.run(["cat", path], stdout=subprocess.DEVNULL, check=True)
+    return True
+
+
 def make_archive(ringkeep, path, mib, record):
     """Creates it with the command, and fills it once and a little more."""
     capacity = mib * MIB // (record + 4)
@@ -113,10 +128,7 @@ def main():
     parser.add_argument("--dir", help="where the archive is made")
     parser.add_argument("--bounded-only", action="store_true", help="compare no speeds")
     options = parser.parse_args()
-    build = ["cargo", "build", "--release", "--quiet", "--manifest-path", str(ROOT / "Cargo.toml")]
-    subprocess.run([*build, "-p", "ringkeep-cli"], check=True)
-    subprocess.run([*build, "-p", "ringkeep", "--example", "residency"], check=True)
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+    target = build()
     directory = tempfile.mkdtemp(dir=options.dir)
     try:
         failures = measure(options, target, pathlib.Path(directory) / "cache.dat")
@@ -154,16 +166,15 @@ def measure(options, target, archive):
         if cache == "cold" and not drop_cache():
             return None
         if cache == "warm" and name not in ("producer", "both"):
-            # All of it that memory has room for.
-            for path in sorted(glob.glob(f"{archive}*")):
-                subprocess.run(["cat", path], stdout=subprocess.DEVNULL, check=True)
+            warm(archive)
         if name in ("producer", "both"):
             os.sync()
         bounded = [str(options.budget)] if budget else []
         return run([tool, archive, name, *bounded, *options_of_it], archive, group)
 
-    plan = [("forward", "warm"), ("backward", "warm"), ("random", "warm"), ("readers", "warm"),
-            ("forward", "cold"), ("backward", "cold"), ("random", "cold"),
+    plan = [("forward", "warm"), ("backward", "warm"), ("random", "warm"), ("batches", "warm"),
+            ("readers", "warm"), ("forward", "cold"), ("backward", "cold"), ("random", "cold"),
+            ("batches", "cold"),
             ("producer", "warm"), ("both", "warm")]
     for name, cache in plan:
         unbounded = None
@@ -182,7 +193,7 @@ def measure(options, target, archive):
     if not group:
         print("SKIPPED: a memory cgroup: none can be made here")
         return failures
-    for name in ("forward", "random", "readers", "producer", "both"):
+    for name in ("forward", "random", "batches", "readers", "producer", "both"):
         result = workload(name, "cold" if os.geteuid() == 0 else "warm", group=enter)
         show(f"{name}, cgroup {limit // MIB}", "cold", result)
         check(f"{name} in a cgroup", result)

@@ -3,10 +3,13 @@
 
 use std::{env, error::Error, hint::black_box, thread, time::Instant};
 
-use ringkeep::{Io, Prefetch, Read, ReadOptions, Ring, WriteOptions};
+use ringkeep::{Io, Prefetch, Read, ReadBatch, ReadOptions, Ring, WriteOptions};
 
-const RANDOM_READS: u64 = 200_000;
+const RANDOM_READS: usize = 200_000;
 const READERS: u64 = 8;
+const EACH_READS: usize = RANDOM_READS / 8;
+/// Records that are read at once.
+const READ_BATCH: usize = 100;
 /// Records that are appended at once.
 const BATCH: usize = 64;
 
@@ -38,13 +41,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-const WORKLOADS: &str = "forward, backward, random, readers, producer, both";
+const WORKLOADS: &str = "forward, backward, random, batches, readers, producer, both";
 
 fn read(ring: &Ring, workload: &str) -> ringkeep::Result<u64> {
     match workload {
         "forward" => forward(ring, ring.oldest()?),
         "backward" => backward(ring),
         "random" => random(ring, 1, RANDOM_READS),
+        "batches" => random_batches(ring),
         "readers" => readers(ring),
         other => panic!("{other} is none of {WORKLOADS}"),
     }
@@ -75,17 +79,35 @@ fn backward(ring: &Ring) -> ringkeep::Result<u64> {
     Ok(records)
 }
 
-fn random(ring: &Ring, seed: u64, count: u64) -> ringkeep::Result<u64> {
-    let (oldest, next) = (ring.oldest()?, ring.next_id()?);
+fn random(ring: &Ring, seed: u64, count: usize) -> ringkeep::Result<u64> {
     let mut payload = vec![0; ring.geometry().record_size];
-    let (mut state, mut records) = (seed, 0);
-    for _ in 0..count {
-        // Knuth's constants for a generator modulo 2^64.
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let id = oldest + (state >> 20) % (next - oldest);
+    let mut records = 0;
+    for id in ids(ring, seed)?.take(count) {
         records += u64::from(ring.read_into(id, &mut payload)? == Read::Record(()));
     }
     Ok(records)
+}
+
+/// The same, many at once.
+fn random_batches(ring: &Ring) -> ringkeep::Result<u64> {
+    let (mut ids, mut batch, mut records) = (ids(ring, 1)?, ReadBatch::new(), 0);
+    for _ in 0..RANDOM_READS / READ_BATCH {
+        let ids: Vec<u64> = ids.by_ref().take(READ_BATCH).collect();
+        ring.read_many(&ids, &mut batch)?;
+        records += batch.iter().filter(|(_, read)| matches!(read, Read::Record(_))).count() as u64;
+    }
+    Ok(records)
+}
+
+/// Random ids that are kept.
+fn ids(ring: &Ring, seed: u64) -> ringkeep::Result<impl Iterator<Item = u64>> {
+    let (oldest, next) = (ring.oldest()?, ring.next_id()?);
+    let mut state = seed;
+    Ok(std::iter::repeat_with(move || {
+        // Knuth's constants for a generator modulo 2^64.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        oldest + (state >> 20) % (next - oldest)
+    }))
 }
 
 /// Eight at once: each walks over an eighth, and then jumps about.
@@ -99,7 +121,7 @@ fn readers(ring: &Ring) -> ringkeep::Result<u64> {
         while let Some((_, read)) = cursor.next()? {
             records += u64::from(matches!(read, Read::Record(_)));
         }
-        Ok(records + random(ring, reader, RANDOM_READS / READERS)?)
+        Ok(records + random(ring, reader, EACH_READS)?)
     };
     thread::scope(|scope| {
         let running: Vec<_> = (0..READERS).map(|reader| scope.spawn(move || one(reader))).collect();

@@ -51,7 +51,6 @@ Examples:
 
 pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
     let ring = args.io.open(&args.file)?;
-    let mut writer = RecordWriter::new(&args.format, &ring, json)?;
     let asked = Asked::of(args, ring.oldest()?, ring.next_id()?)?;
     let mut seen = Seen::of(args.from.is_some_and(|from| from.id().is_some()));
     seen.count_lapped(asked.lapped);
@@ -59,6 +58,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
     if let Some(times) = args.times()? {
         cursor = cursor.within(times)?;
     }
+    let mut writer = RecordWriter::new(&args.format, &ring, json)?;
     let outcome = print(cursor, asked.ids, &mut writer, &mut seen);
     // What was read before an error is still printed, and what was missed is still told.
     writer.flush()?;

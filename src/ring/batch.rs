@@ -1,6 +1,8 @@
 //! Many records read at once, into buffers that are used again.
 
-use super::{archive::Archive, read::Read};
+use std::ops::Range;
+
+use super::{archive::Archive, fetch::Ahead, read::Read};
 use crate::error::Result;
 
 /// What `read_many` and `read_range` fill: payloads back to back, and an outcome for each id.
@@ -25,6 +27,7 @@ pub struct ReadBatch {
     record_size: usize,
     payloads: Vec<u8>,
     outcomes: Vec<(u64, Read<()>)>,
+    ahead: Ahead,
 }
 
 impl ReadBatch {
@@ -40,20 +43,49 @@ impl ReadBatch {
         Self::default()
     }
 
-    pub(crate) fn fill(&mut self, archive: &Archive, ids: impl Iterator<Item = u64>) -> Result<()> {
+    /// With scattered ids.
+    pub(crate) fn fill(&mut self, archive: &Archive, ids: &[u64]) -> Result<()> {
+        self.clear(archive);
+        for ids in ids.chunks(archive.fetched_together()) {
+            archive.fetch_together(ids);
+            for &id in ids {
+                self.read(archive, id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// With neighbouring ids.
+    pub(crate) fn fill_range(&mut self, archive: &Archive, ids: Range<u64>) -> Result<()> {
+        self.clear(archive);
+        for id in ids.clone() {
+            match self.ahead.take(archive, id, id..ids.end)? {
+                Some(at) => {
+                    self.payloads.extend_from_slice(self.ahead.bytes(at));
+                    self.outcomes.push((id, Read::Record(())));
+                }
+                None => self.read(archive, id)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self, archive: &Archive) {
         self.record_size = archive.geometry().record_size;
         self.payloads.clear();
         self.outcomes.clear();
-        for id in ids {
-            let start = self.payloads.len();
-            self.payloads.resize(start + self.record_size, 0);
-            let payload = &mut self.payloads[start..];
-            let read = archive.read_slot(id, payload)?;
-            if read != Read::Record(()) {
-                payload.fill(0);
-            }
-            self.outcomes.push((id, read));
+        self.ahead.clear();
+    }
+
+    fn read(&mut self, archive: &Archive, id: u64) -> Result<()> {
+        let start = self.payloads.len();
+        self.payloads.resize(start + self.record_size, 0);
+        let payload = &mut self.payloads[start..];
+        let read = archive.read_slot(id, payload)?;
+        if read != Read::Record(()) {
+            payload.fill(0);
         }
+        self.outcomes.push((id, read));
         Ok(())
     }
 

@@ -21,13 +21,19 @@ use crate::{disk::seam::File, error::Error};
 pub enum Io {
     /// Through a shared mapping: the fastest, and woken by the producer. A file that another
     /// program cuts short, or a sector that cannot be read, ends the process with `SIGBUS`.
+    /// Where the address space has no room for a mapping, slots go by position.
     #[default]
     Mapped,
-    /// By position, without a mapping: the same faults are errors. A single read takes three system
-    /// calls. A walk takes three for 64 KiB; an update of what it has read already shows in the
-    /// next walk, and to a tailer after 60 milliseconds at most. A reader that waits looks again
-    /// and again, 17 times a second at last. An append takes three system calls, and so does a
-    /// batch for each of its records and two for each 256 of them.
+    /// By position, without a mapping: the same faults are errors, to readers and producers.
+    ///
+    /// A single read takes three system calls. A walk, or a
+    /// [`read_range`](crate::Ring::read_range), takes three for 64 KiB; an update of what it has
+    /// read already shows in the next walk, and to a tailer after 60 milliseconds at most. A
+    /// reader that waits looks again and again, 17 times a second at last.
+    ///
+    /// An append takes three system calls, and so does a batch for each 256 of its records. A
+    /// sync flushes whole files. Whether a file was cut short is looked at once for so many
+    /// appends.
     File,
 }
 

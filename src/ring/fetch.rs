@@ -91,8 +91,13 @@ impl Ahead {
     /// Forgets what was read a while ago: a follower may have waited since.
     pub(crate) fn refresh(&mut self, archive: &Archive) {
         if archive.disk.now().saturating_sub(self.read_at) > PAUSE_MAX {
-            (self.ids, self.apart) = (0..0, 0..0);
+            self.clear();
         }
+    }
+
+    /// Forgets what was read.
+    pub(crate) fn clear(&mut self) {
+        (self.ids, self.apart) = (0..0, 0..0);
     }
 
     /// Reads slots from `id` on, or up to it: those that are wanted, published, kept, and in one

@@ -5,6 +5,9 @@
 //! stay small; if not, the archive's one worker lets the kernel fetch the window, and the next one
 //! is twice as large. Where the kernel's own reading ahead is far enough in front, the worker stays
 //! out of its way for that reason.
+//!
+//! Whoever wants many scattered ids by position asks for all that are not in the page cache before
+//! it waits for the first: a disk serves many requests in hardly more time than one.
 
 use std::{
     ops::Range,
@@ -16,16 +19,28 @@ use std::{
     thread,
 };
 
-use super::{archive::Archive, lookup::Id};
+use super::{archive::Archive, layout, lookup::Id};
 use crate::disk::seam::File;
 
 /// Bytes of the first window of a walk, and of each one on a file that is in the page cache.
 const WINDOW_MIN: u64 = 512 << 10;
 const WINDOW_MAX: u64 = 8 << 20;
+/// Scattered slots that are asked for at once, and bytes of them, if a slot is not larger.
+const TOGETHER_MAX: usize = 64;
+const TOGETHER_BYTES: u64 = 1 << 20;
+/// One of so many is probed before all are: on a file that is in the page cache, probes are for
+/// nothing.
+const PROBED: usize = 16;
 /// Windows that wait for the worker; one more is not fetched ahead.
 const QUEUE_MAX: usize = 16;
 
-/// Whether walks and tailers read ahead.
+/// Whether walks, tailers and [`read_many`](crate::Ring::read_many) read ahead.
+///
+/// One thread for each opened archive fetches windows of slots into the page cache, from the first
+/// window on that is not there; never more ahead than half of the resident budget. Where it could
+/// not be started, or its queue is full, readers wait for the disk themselves, as they do where the
+/// kernel's own reading ahead is in front already. `read_many` of archives that are read by
+/// position, or under a budget, asks for all its slots before it waits for the first.
 ///
 /// # Examples
 ///
@@ -106,6 +121,10 @@ impl Prefetcher {
         }
     }
 
+    fn is_off(&self) -> bool {
+        matches!(self.policy, Prefetch::Off | Prefetch::Records(0))
+    }
+
     /// Lets the worker fetch a window, if the budget and its queue have room.
     fn fetch(&self, file: &Arc<File>, bytes: Range<u64>) -> bool {
         let length = bytes.end - bytes.start;
@@ -121,6 +140,39 @@ impl Prefetcher {
             self.ahead.fetch_sub(length, Relaxed);
         }
         told
+    }
+}
+
+impl Archive {
+    /// Scattered ids that are asked for at once.
+    pub(crate) fn fetched_together(&self) -> usize {
+        let pages = self.geometry().slot_size().next_multiple_of(layout::PAGE) as u64;
+        let bytes = TOGETHER_BYTES.min(self.prefetcher.ahead_max);
+        usize::try_from(bytes / pages).unwrap_or(usize::MAX).clamp(1, TOGETHER_MAX)
+    }
+
+    /// Lets the kernel fetch the slots of these ids, those that are not in the page cache.
+    pub(crate) fn fetch_together(&self, ids: &[u64]) {
+        if self.shards.are_mapped() || self.prefetcher.is_off() || ids.len() < 2 {
+            return;
+        }
+        let slot_size = self.geometry().slot_size() as u64;
+        let misses = |&id: &u64| {
+            let place = self.place(Id(id));
+            let (file, begin) = (&self.shards.files()[place.shard], self.shards.offset_of(place));
+            let is_missing = file.is_cached_at(begin) == Some(false);
+            is_missing.then_some((file, begin..begin + slot_size))
+        };
+        if !ids.iter().step_by(PROBED).any(|id| misses(id).is_some()) {
+            return;
+        }
+        for (file, bytes) in ids.iter().filter_map(misses) {
+            // What cannot be fetched, the reader will be told of.
+            if file.read_ahead(bytes).is_ok() {
+                self.prefetcher.issued.fetch_add(1, Relaxed);
+                self.prefetcher.used.fetch_add(1, Relaxed);
+            }
+        }
     }
 }
 
@@ -151,8 +203,7 @@ impl Direction {
 impl Stream {
     pub(crate) fn new(archive: &Archive, direction: Direction) -> Self {
         let prefetcher = Arc::clone(&archive.prefetcher);
-        let is_off = matches!(prefetcher.policy, Prefetch::Off | Prefetch::Records(0));
-        let next_look = if is_off { u64::MAX } else { 0 };
+        let next_look = if prefetcher.is_off() { u64::MAX } else { 0 };
         let (window, size) = (0..0, WINDOW_MIN);
         Self { prefetcher, direction, window, fetched: 0, reading: 0, size, next_look }
     }
@@ -238,5 +289,28 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         self.prefetcher.ahead.fetch_sub(self.reading + self.fetched, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::seam::{Access, Disk};
+
+    #[test]
+    fn without_a_worker_nothing_is_fetched_and_nothing_waits() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let file = Arc::new(Disk::default().open(file.path(), Access::Read).unwrap());
+        let (dead, requests) = sync_channel(QUEUE_MAX);
+        drop(requests);
+        for worker in [None, Some(dead)] {
+            let prefetcher = Prefetcher::new(Prefetch::Adaptive, None);
+            prefetcher.worker.set(worker).unwrap();
+            for _ in 0..=QUEUE_MAX {
+                assert!(!prefetcher.fetch(&file, 0..WINDOW_MIN));
+            }
+            assert_eq!(prefetcher.ahead.load(Relaxed), 0);
+            assert_eq!(prefetcher.issued.load(Relaxed), 0);
+        }
     }
 }

@@ -150,7 +150,7 @@ impl Ring {
     /// ```
     pub fn read_many(&self, ids: &[u64], batch: &mut ReadBatch) -> Result<()> {
         self.check_count(ids.len() as u64)?;
-        batch.fill(&self.archive, ids.iter().copied())
+        batch.fill(&self.archive, ids)
     }
 
     /// Reads neighbouring ids, with an outcome for each.
@@ -176,7 +176,7 @@ impl Ring {
     /// ```
     pub fn read_range(&self, ids: Range<u64>, batch: &mut ReadBatch) -> Result<()> {
         self.check_count(ids.end.saturating_sub(ids.start))?;
-        batch.fill(&self.archive, ids)
+        batch.fill_range(&self.archive, ids)
     }
 
     fn check_count(&self, count: u64) -> Result<()> {

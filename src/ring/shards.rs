@@ -214,7 +214,7 @@ impl Shards {
     /// Stores neighbouring slots of one file, payloads and CRCs, by position.
     pub(crate) fn write_run(&self, first: Place, slots: &[u8]) -> Result<()> {
         let written = self.files[first.shard].write_at(slots, self.offset_of(first));
-        written.map_err(Error::io("write", &self.file_path(first.shard)))
+        written.map_err(self.failed("write", first.shard))
     }
 
     /// Stores a slot's own bytes once more, so that the next sync writes them.
@@ -265,7 +265,7 @@ impl Shards {
         let aligned = begin / layout::PAGE as u64 * layout::PAGE as u64;
         let end = begin + (slots.len() * size) as u64;
         let region = self.files[shard].map(aligned..end, Access::Write);
-        let region = region.map_err(Error::io("map", &self.file_path(shard)))?;
+        let region = region.map_err(self.failed("map", shard))?;
         let first = usize::try_from(begin - aligned).unwrap_or(usize::MAX);
         Ok(Window { shard, slots, region: SlotRegion::new(region, first, size) })
     }
@@ -273,14 +273,19 @@ impl Shards {
     /// Refuses to store into a file that somebody cut short: the store would make it longer again,
     /// or end in a signal.
     pub(crate) fn check_length(&self, shard: usize) -> Result<()> {
-        let (file, path) = (&self.files[shard], self.file_path(shard));
-        let expected_bytes =
-            layout::file_bytes(&self.geometry, u32::try_from(shard).unwrap_or(u32::MAX));
-        let found_bytes = file.length().map_err(Error::io("look at", &path))?;
+        let index = u32::try_from(shard).unwrap_or(u32::MAX);
+        let expected_bytes = layout::file_bytes(&self.geometry, index);
+        let found_bytes = self.files[shard].length().map_err(self.failed("look at", shard))?;
         if found_bytes < expected_bytes {
+            let path = self.file_path(shard);
             return Err(Error::CutShort { path, found_bytes, expected_bytes });
         }
         Ok(())
+    }
+
+    /// For `map_err`: what was done to a shard's file failed. Its path is made only then.
+    fn failed(&self, action: &'static str, shard: usize) -> impl FnOnce(io::Error) -> Error {
+        move |error| Error::io(action, &self.file_path(shard))(error)
     }
 
     /// Makes neighbouring slots that do not wrap durable, and maybe more.
@@ -311,7 +316,7 @@ impl Shards {
             let place = self.geometry.place_of(SlotIndex(first));
             let here = (slots.end - first).min(self.geometry.slots_per_shard - place.slot as u64);
             let count = usize::try_from(here).unwrap_or(usize::MAX);
-            action(place, count).map_err(Error::io("sync", &self.file_path(place.shard)))?;
+            action(place, count).map_err(self.failed("sync", place.shard))?;
             first += here;
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, fs::File};
 
-use ringkeep::{Io, Prefetch, ReadOptions, Ring};
+use ringkeep::{Io, Prefetch, Read, ReadBatch, ReadOptions, Ring};
 use rustix::fs::{Advice, fadvise};
 
 use crate::support::{Home, open_ring, payload, payloads, ring_options, skip};
@@ -95,6 +95,36 @@ fn without_a_policy_or_room_in_the_budget_nothing_is_fetched_ahead() {
     let ring = options.resident_budget(1 << 20).open(home.path()).unwrap();
     let (issued, used) = walk(&ring, false);
     assert!(issued > 0 && used == issued, "{used} of {issued}");
+}
+
+#[test]
+fn scattered_ids_are_asked_for_together() {
+    let home = on_disk();
+    if !chill(&home) {
+        return;
+    }
+    let read_all = |options: ReadOptions| {
+        let ring = options.io(Io::File).open(home.path()).unwrap();
+        let (mut random, mut batch) = (fastrand::Rng::with_seed(5), ReadBatch::new());
+        for _ in 0..20 {
+            let mut ids: Vec<u64> = (0..200).map(|_| random.u64(0..CAPACITY)).collect();
+            ids.push(CAPACITY);
+            ring.read_many(&ids, &mut batch).unwrap();
+            assert!(batch.iter().map(|(id, _)| id).eq(ids.iter().copied()));
+            for (id, read) in batch.iter().take(200) {
+                assert_eq!(read, Read::Record(&payload(id, SIZE)[..]));
+            }
+            let last = batch.iter().last();
+            assert_eq!(last, Some((CAPACITY, Read::NotYet { next: CAPACITY })));
+        }
+        let stats = ring.stats().unwrap();
+        (stats.prefetches_issued, stats.prefetches_used)
+    };
+    assert_eq!(read_all(ReadOptions::new().prefetch(Prefetch::Off)), (0, 0));
+    assert!(chill(&home));
+    let (issued, used) = read_all(ReadOptions::new());
+    assert!(issued > 100 && used == issued, "{used} of {issued}");
+    assert_eq!(read_all(ReadOptions::new()), (0, 0), "hot");
 }
 
 #[test]

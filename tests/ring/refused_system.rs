@@ -9,8 +9,8 @@ use std::{
     thread,
 };
 
-use ringkeep::{Error, RingOptions, SimDisk};
-use rustix::thread::Uid;
+use ringkeep::{Error, ReadOptions, RingOptions, SimDisk};
+use rustix::{io::Errno, thread::Uid};
 
 use crate::support::{
     Home, assert_keeps, open_producer, open_ring, payload, payloads, read_options, ring_options,
@@ -202,6 +202,29 @@ fn a_full_simulated_disk_refuses_and_keeps_nothing() {
     let refused = options().on(&disk).create("/data/cache.dat");
     assert!(matches!(refused, Err(Error::NoSpace { .. })), "{refused:?}");
     assert!(disk.contents().is_empty());
+}
+
+#[test]
+fn where_nothing_can_be_mapped_everything_goes_by_position() {
+    let path = Path::new("/data/cache.dat");
+    let options = RingOptions::new(12, 30).shards(3);
+    let fill_and_read = |disk: &SimDisk| {
+        let mut producer = options.clone().on(disk).open_or_create(path)?;
+        let first = producer.ring().next_id()?;
+        producer.append_batch(&payloads(first..first + 50, 12))?;
+        producer.close()?;
+        let ring = ReadOptions::new().on(disk).open(path)?;
+        assert_keeps(&ring, first + 20..first + 50);
+        Ok::<_, Error>(())
+    };
+    let disk = SimDisk::reliable(1);
+    // A file system without mappings.
+    disk.refuse_mappings(Errno::NODEV.raw_os_error());
+    fill_and_read(&disk).unwrap();
+    // Anything else is not hidden.
+    disk.refuse_mappings(Errno::IO.raw_os_error());
+    let refused = fill_and_read(&disk).unwrap_err();
+    assert!(matches!(refused, Error::Io { .. }), "{refused:?}");
 }
 
 #[test]

@@ -268,4 +268,7 @@ fn ids_and_times_can_be_mixed() {
     assert_eq!(ids(&["--from", "37", "--to", at]), [37, 38, 39]);
     assert_eq!(ids(&["--from", at, "--to", "42"]), [40, 41]);
     assert_eq!(ids(&["--from", at, "--to", "7"]), [0; 0]);
+    // Nothing is printed, not even the names of columns.
+    let refused = place.run(["cat", "log.dat", "--from", "7", "--to", "6"]);
+    assert_eq!(refused.failed(2, &["swap them"]).stdout, b"");
 }

@@ -116,7 +116,12 @@ impl SimFile {
     }
 
     pub(crate) fn map(&self, bytes: Range<u64>, access: Access) -> io::Result<Region> {
-        let cache = Arc::clone(&self.disk.shared.state.lock().inodes[self.inode].cache);
+        let state = self.disk.shared.state.lock();
+        if let Some(code) = state.no_mapping {
+            return Err(io::Error::from_raw_os_error(code));
+        }
+        let cache = Arc::clone(&state.inodes[self.inode].cache);
+        drop(state);
         let (first, end) = (usize::try_from(bytes.start), usize::try_from(bytes.end));
         let (first, end) = (first.map_err(io::Error::other)?, end.map_err(io::Error::other)?);
         let watch = Mapping { disk: self.disk.clone(), inode: self.inode, first };

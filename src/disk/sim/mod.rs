@@ -119,6 +119,11 @@ impl SimDisk {
         self.shared.state.lock().no_space = true;
     }
 
+    /// Lets every mapping fail with an error of the operating system.
+    pub fn refuse_mappings(&self, code: i32) {
+        self.shared.state.lock().no_mapping = Some(code);
+    }
+
     /// What `statfs` tells of the file system.
     pub fn set_file_system_type(&self, kind: u64) {
         self.shared.state.lock().file_system_type = kind;

@@ -28,6 +28,8 @@ pub(super) struct State {
     pub(super) fired: Option<Crash>,
     pub(super) fail_next_sync: bool,
     pub(super) no_space: bool,
+    /// The error of every mapping.
+    pub(super) no_mapping: Option<i32>,
     pub(super) is_reliable: bool,
     pub(super) file_system_type: u64,
     pub(super) now: Duration,
@@ -64,6 +66,7 @@ impl State {
             fired: None,
             fail_next_sync: false,
             no_space: false,
+            no_mapping: None,
             is_reliable: false,
             file_system_type: EXT4,
             now: Duration::ZERO,
