@@ -58,12 +58,13 @@ def measure(options, tool, archive):
                     contenders["dd"] = lambda: dd(archive)
                 seconds = rounds(options.rounds, prepare, contenders)
                 median = {name: statistics.median(all_of) for name, all_of in seconds.items()}
+                dd_seconds = f"{median['dd']:.2f}" if "dd" in median else "-"
                 spread = " ".join(f"{min(all_of):.2f}-{max(all_of):.2f}"
                                   for all_of in seconds.values())
                 print(f"{direction + ', ' + (io or ['mapped'])[0]:<18}{cache:<6}"
                       f"{median['with']:>9.2f}{median['without']:>12.2f}"
                       f"{median['without'] / median['with']:>7.2f}"
-                      f"{median.get('dd', float('nan')):>8.2f}  {spread}", flush=True)
+                      f"{dd_seconds:>8}  {spread}", flush=True)
 
 
 def main():

@@ -141,6 +141,9 @@ def main():
 
 def measure(options, target, archive):
     make_archive(target / "ringkeep", archive, options.mib, options.record)
+    with open(archive, "rb") as file:
+        if dirty_bytes([file]) is None:
+            print("SKIPPED: dirty bytes under a budget: the kernel does not tell them here")
     tool, failures = target / "examples" / "residency", []
     heads = "workload", "cache", "records", "seconds", "of unbounded", "RssFile", "RssAnon", "dirty"
     print(f"archive of {options.mib} MiB, records of {options.record} bytes, "
@@ -184,14 +187,14 @@ def measure(options, target, archive):
                 show(f"{name}, unbounded", cache, unbounded)
         bounded = workload(name, cache)
         if not bounded:
-            print(f"SKIPPED: {name}, {cache}: the page cache can be dropped by root only")
+            print(f"SKIPPED: {name} on a cold file: the page cache can be dropped by root only")
             continue
         show(name, cache, bounded, unbounded)
         check(f"{name}, {cache}", bounded)
     limit = options.budget * MIB * 3 // 2
     group, enter = memory_group(limit)
     if not group:
-        print("SKIPPED: a memory cgroup: none can be made here")
+        print("SKIPPED: a budget inside a memory cgroup: none can be made here")
         return failures
     for name in ("forward", "random", "batches", "readers", "producer", "both"):
         result = workload(name, "cold" if os.geteuid() == 0 else "warm", group=enter)

@@ -243,12 +243,29 @@ impl Archive {
     #[inline]
     pub(crate) fn session(&self) -> Result<Session> {
         self.pages.refresh(pages::HOT)?;
+        match self.known_session() {
+            Some(session) => Ok(session),
+            None => self.new_session(),
+        }
+    }
+
+    /// What the hot page relied on before says, as it was looked at last.
+    #[inline]
+    fn known_session(&self) -> Option<Session> {
         let epoch = self.cursors().epoch();
         let known = self.believed_epoch.load(Relaxed) == epoch.wrapping_add(1);
-        if known && self.cursors().boot() == self.boot {
-            return Ok(Session { epoch, boot: self.boot, cold: None });
+        let is_believed = known && self.cursors().boot() == self.boot;
+        is_believed.then_some(Session { epoch, boot: self.boot, cold: None })
+    }
+
+    /// A session to look for `id` with, if the newest look at the hot page is enough for that: a
+    /// reader looks at it again behind its copy of the slot anyway.
+    #[inline]
+    pub(crate) fn session_for(&self, id: u64) -> Result<Session> {
+        match self.known_session().filter(|_| id < self.cursors().next()) {
+            Some(session) => Ok(session),
+            None => self.session(),
         }
-        self.new_session()
     }
 
     #[cold]

@@ -26,7 +26,7 @@ pub enum Io {
     Mapped,
     /// By position, without a mapping: the same faults are errors, to readers and producers.
     ///
-    /// A single read takes three system calls. A walk, or a
+    /// A single read takes two system calls. A walk, or a
     /// [`read_range`](crate::Ring::read_range), takes three for 64 KiB; an update of what it has
     /// read already shows in the next walk, and to a tailer after 60 milliseconds at most. A
     /// reader that waits looks again and again, 17 times a second at last.

@@ -196,7 +196,7 @@ impl Shards {
         crc: u32,
     ) -> Result<()> {
         if window_bytes == 0 {
-            return self.write_run(place, &[payload, &crc.to_le_bytes()].concat());
+            return self.write_at(place, &[payload, &crc.to_le_bytes()].concat());
         }
         let window = self.window_for(window_bytes, window, place)?;
         window.region.write(place.slot - window.slots.start, payload, crc);
@@ -213,6 +213,14 @@ impl Shards {
 
     /// Stores neighbouring slots of one file, payloads and CRCs, by position.
     pub(crate) fn write_run(&self, first: Place, slots: &[u8]) -> Result<()> {
+        let _alone = match &self.form {
+            Form::Mapped(_) => None,
+            Form::ByPosition { window, .. } => Some(window.lock()),
+        };
+        self.write_at(first, slots)
+    }
+
+    fn write_at(&self, first: Place, slots: &[u8]) -> Result<()> {
         let written = self.files[first.shard].write_at(slots, self.offset_of(first));
         written.map_err(self.failed("write", first.shard))
     }

@@ -7,9 +7,11 @@ use std::{
     time::Duration,
 };
 
-use ringkeep::{Error, Io, Read, ReadBatch, ReadOptions, Ring, RingOptions, Start, Tailed};
+use ringkeep::{
+    Error, Io, Read, ReadBatch, ReadOptions, Ring, RingOptions, Start, SyncPolicy, Tailed,
+};
 
-use crate::support::{Home, PATIENCE, shard_of};
+use crate::support::{Home, PATIENCE, payload, payloads, ring_options, shard_of};
 
 fn by_position(home: &Home) -> Ring {
     ReadOptions::new().io(Io::File).open(home.path()).expect("a reader")
@@ -188,4 +190,25 @@ fn a_reader_that_waits_looks_less_and_less_often() {
     // 1, 2, 4, .. 32 milliseconds, then 60 each.
     let naps = naps() - before;
     assert!((5..=30).contains(&naps), "{naps} naps");
+}
+
+#[test]
+fn what_a_crash_left_unproven_is_stored_again_beside_new_records() {
+    let home = Home::new();
+    let options = ring_options(12, 2000).sync(SyncPolicy::EveryRecords(100));
+    for _ in 0..30 {
+        let mut producer = options.open_or_create(home.path()).unwrap();
+        let ring = producer.ring();
+        // The flusher stores every slot again, and overtakes the producer among them.
+        let next = ring.next_id().unwrap();
+        for id in next..next + 2000 {
+            producer.append(&payload(id, 12)).unwrap();
+        }
+        for id in next..next + 2000 {
+            assert_eq!(ring.read(id).unwrap(), Read::Record(payload(id, 12)), "{id}");
+        }
+        producer.set_sync(SyncPolicy::Never);
+        producer.append_batch(&payloads(next + 2000..next + 5000, 12)).unwrap();
+        producer.die();
+    }
 }

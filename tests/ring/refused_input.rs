@@ -109,7 +109,7 @@ fn wrong_payload_lengths_are_refused_and_nothing_is_appended() {
     let mut producer = ring_options(8, 10).create(home.path()).unwrap();
     producer.append_batch(&payloads(0..25, 8)).unwrap();
     producer.flush().unwrap();
-    let before = home.state();
+    let before = home.settled_state();
     for length in [0, 1, 7, 9, 16, 1000] {
         let bytes = vec![0; length];
         for refused in [

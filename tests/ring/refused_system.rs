@@ -282,7 +282,7 @@ fn a_second_producer_is_locked_out_at_once() {
     let mut producer = options().create(home.path()).unwrap();
     producer.append_batch(&payloads(0..50, 12)).unwrap();
     producer.flush().unwrap();
-    let before = home.state();
+    let before = home.settled_state();
     for refused in [
         open_producer(home.path()),
         options().open(home.path()),

@@ -85,7 +85,7 @@ fn only_an_id_that_reads_as_a_record_can_be_rewritten() {
         (17, Read::Lapped { oldest: 18, missed: 1 }),
         (corrupt, Read::Corrupt { path, id, offset }),
     ];
-    let before = home.state();
+    let before = home.settled_state();
     for (id, expected) in cases {
         for refused in [producer.update(id, &[1; 12]), producer.delete(id)] {
             let Err(Error::NotARecord(found)) = refused else { panic!("{id}: {refused:?}") };

@@ -118,6 +118,17 @@ impl Home {
         state_of(self.directory())
     }
 
+    /// The same beside a producer that does nothing more, once its threads have nothing left to do.
+    pub(crate) fn settled_state(&self) -> BTreeMap<PathBuf, FileState> {
+        loop {
+            let before = self.state();
+            thread::park_timeout(Duration::from_millis(100));
+            if self.state() == before {
+                return before;
+            }
+        }
+    }
+
     /// Names of all files.
     pub(crate) fn names(&self) -> Vec<String> {
         let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into();
