@@ -4,7 +4,6 @@
 //! in `reading.rs`.
 
 use std::{
-    ffi::OsString,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -14,18 +13,17 @@ use std::{
 
 use super::{
     budget::{Budget, WINDOW_BYTES},
-    by_position::Io,
+    choices::{Io, Opening},
     cursors::{Cursors, HotPage},
     layout::{
         self, CHECKPOINT_BYTES, CHECKPOINTS, Checkpoint, CrashRange, Identity, NoIdentity,
         RANGES_MAX,
     },
     lookup::{Geometry, Id, Place},
-    opening::Opening,
     pages::{self, Pages},
     prefetch::Prefetcher,
     schema::{Schema, TimeField},
-    shards::Shards,
+    shards::{Shards, shard_path},
 };
 use crate::{
     disk::seam::{Access, BootId, Disk, File, FileId, FileKind, network_file_system},
@@ -371,16 +369,6 @@ pub(crate) fn with_range(ranges: &[CrashRange], new: CrashRange, oldest: u64) ->
         joined.remove(nearest + 1);
     }
     joined
-}
-
-/// `cache.dat`, `cache.dat.1`, `cache.dat.2`, ..
-pub(crate) fn shard_path(path: &Path, shard: u32) -> PathBuf {
-    if shard == 0 {
-        return path.into();
-    }
-    let mut name = OsString::from(path);
-    name.push(format!(".{shard}"));
-    name.into()
 }
 
 /// The directory that a path's name lies in.

@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use super::{layout, lookup::Geometry, opening::Opening};
+use super::{choices::Opening, layout, lookup::Geometry};
 use crate::{
     disk::seam::Access,
     error::{Error, Result},

@@ -14,11 +14,12 @@ use std::{
 };
 
 use super::{
-    archive::{Archive, directory_of, read_identity, refuse_network_file_system, shard_path},
+    archive::{Archive, directory_of, read_identity, refuse_network_file_system},
     budget::Budget,
+    choices::Opening,
     layout::{self, CHECKPOINTS, Checkpoint, Identity, file_bytes},
     lookup::Geometry,
-    opening::Opening,
+    shards::shard_path,
 };
 use crate::{
     disk::seam::{Access, Disk, File},

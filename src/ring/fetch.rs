@@ -22,18 +22,21 @@ use crate::error::Result;
 /// twice as many each time that a walk goes on.
 const AHEAD_MIN: usize = 4 << 10;
 const AHEAD_MAX: usize = 64 << 10;
+/// The longest sleep before a waiting reader looks again by itself.
+pub(crate) const SLEEP_MAX: Duration = Duration::from_millis(500);
 /// Pauses between two looks of a reader that waits: longer and longer, 17 looks a second at last.
 const PAUSE_MIN: Duration = Duration::from_millis(1);
 const PAUSE_MAX: Duration = Duration::from_millis(60);
 
 impl Archive {
-    /// How long a reader that has looked so often in vain may sleep before it looks again.
-    pub(crate) fn pause_after(&self, looks: u32, bound: Duration) -> Duration {
-        if !self.pages.are_polled() {
-            // The producer wakes it.
-            return bound;
-        }
-        (PAUSE_MIN * (1 << looks.min(6))).min(PAUSE_MAX).min(bound)
+    /// How long a reader that has looked so often in vain may sleep before it looks again, if it
+    /// has so much time left.
+    pub(crate) fn pause_after(&self, looks: u32, left: Duration) -> Duration {
+        // Otherwise the producer wakes it.
+        let is_polled = self.pages.are_polled();
+        let most =
+            if is_polled { (PAUSE_MIN * (1 << looks.min(6))).min(PAUSE_MAX) } else { SLEEP_MAX };
+        most.min(left)
     }
 }
 

@@ -7,8 +7,8 @@
 pub(crate) mod archive;
 pub(crate) mod batch;
 mod budget;
-pub(crate) mod by_position;
 mod checkpoints;
+pub(crate) mod choices;
 mod clock;
 mod create;
 mod cursors;
@@ -21,7 +21,7 @@ pub(crate) mod lookup;
 pub(crate) mod opening;
 pub(crate) mod options;
 mod pages;
-pub(crate) mod prefetch;
+mod prefetch;
 pub(crate) mod producer;
 pub(crate) mod range;
 pub(crate) mod read;
@@ -34,6 +34,7 @@ pub(crate) mod schema;
 mod shards;
 mod slot;
 pub(crate) mod stats;
+pub(crate) mod stream;
 pub(crate) mod tailer;
 #[cfg(feature = "test-util")]
 mod testing;

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use super::{
-    archive::Archive, by_position::Io, prefetch::Prefetch, producer::Producer, reader::Ring,
+    archive::Archive,
+    choices::{Io, Opening, Prefetch},
+    producer::Producer,
+    reader::Ring,
 };
 #[cfg(doc)]
 use crate::error::Error;
@@ -14,16 +17,6 @@ use crate::{
     },
     error::Result,
 };
-
-/// What all options come to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Opening {
-    pub(crate) access: Access,
-    pub(crate) io: Io,
-    /// Bytes that may be resident, and dirty.
-    pub(crate) resident_budget: Option<u64>,
-    pub(crate) prefetch: Prefetch,
-}
 
 /// How an archive is opened for writing, whatever its geometry.
 ///

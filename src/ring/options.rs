@@ -4,11 +4,10 @@ use std::path::Path;
 
 use super::{
     archive::Archive,
-    by_position::Io,
+    choices::{Io, Prefetch},
     create::{Blueprint, create},
     lookup::{Geometry, Sharding},
     opening::WriteOptions,
-    prefetch::Prefetch,
     producer::Producer,
     schema::Schema,
 };

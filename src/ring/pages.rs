@@ -25,10 +25,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{
-    by_position::unreadable,
-    layout::{self, CHECKPOINT_BYTES, CHECKPOINTS, Identity, hot},
-};
+use super::layout::{self, CHECKPOINT_BYTES, CHECKPOINTS, Identity, hot};
 use crate::{
     disk::{
         raw::Region,
@@ -263,4 +260,16 @@ impl Pages {
 /// The same error, to be told once more.
 fn again(error: &io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
+/// Why a file that was whole when it was opened cannot be read now.
+pub(crate) fn unreadable(file: &File, path: &Path, expected_bytes: u64, error: io::Error) -> Error {
+    if error.kind() != io::ErrorKind::UnexpectedEof {
+        return Error::io("read", path)(error);
+    }
+    let path = path.into();
+    match file.length() {
+        Ok(found_bytes) => Error::CutShort { path, found_bytes, expected_bytes },
+        Err(error) => Error::io("look at", &path)(error),
+    }
 }

@@ -10,8 +10,8 @@ use super::{
     archive::Archive,
     clock::{Verdict, Within},
     fetch::Ahead,
-    prefetch::{Direction, Stream},
     read::Read,
+    stream::{Direction, Stream},
 };
 use crate::error::Result;
 

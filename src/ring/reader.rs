@@ -23,9 +23,6 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// The longest sleep before a waiting reader looks again by itself.
-pub(crate) const SLEEP_MAX: Duration = Duration::from_millis(500);
-
 /// A reader: of the producer's own process, or of any other one.
 ///
 /// It never writes and registers nowhere; a producer does not know that it exists, and is never
@@ -417,7 +414,7 @@ impl Ring {
             if left.is_zero() {
                 return Ok(false);
             }
-            archive.cursors().wait(word, left.min(archive.pause_after(looks, SLEEP_MAX)));
+            archive.cursors().wait(word, archive.pause_after(looks, left));
             looks = looks.saturating_add(1);
         }
     }

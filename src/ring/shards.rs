@@ -8,6 +8,7 @@
 //!   readers read by position.
 
 use std::{
+    ffi::OsString,
     io,
     ops::Range,
     path::{Path, PathBuf},
@@ -20,10 +21,9 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
-    archive::shard_path,
-    by_position::unreadable,
     layout,
     lookup::{Geometry, Place, SlotIndex},
+    pages::unreadable,
 };
 use crate::{
     disk::{
@@ -329,4 +329,14 @@ impl Shards {
         }
         Ok(())
     }
+}
+
+/// `cache.dat`, `cache.dat.1`, `cache.dat.2`, ..
+pub(crate) fn shard_path(path: &Path, shard: u32) -> PathBuf {
+    if shard == 0 {
+        return path.into();
+    }
+    let mut name = OsString::from(path);
+    name.push(format!(".{shard}"));
+    name.into()
 }

@@ -8,10 +8,9 @@ use std::{
 
 use super::{
     archive::Archive,
-    fetch::Ahead,
-    prefetch::{Direction, Stream},
+    fetch::{Ahead, SLEEP_MAX},
     read::Read,
-    reader::SLEEP_MAX,
+    stream::{Direction, Stream},
     views::refuse_inside_view,
 };
 use crate::error::Result;
@@ -275,9 +274,9 @@ impl Tailer {
             if left.is_zero() {
                 return Ok(None);
             }
-            let pause = self.archive.pause_after(self.looks, SLEEP_MAX);
+            let pause = self.archive.pause_after(self.looks, left);
             self.looks = self.looks.saturating_add(1);
-            self.archive.cursors().wait(word, left.min(pause));
+            self.archive.cursors().wait(word, pause);
         }
     }
 
