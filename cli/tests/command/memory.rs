@@ -186,4 +186,7 @@ fn a_disk_that_cannot_be_read_is_an_error_and_no_signal() {
     }
     // What lies before the fault stays readable.
     place.run(["get", &archive, "0"]).succeeded();
+    // A writer is told too, without a mapping.
+    let append = ["append", &archive, "--format", "raw", "--io", "file"];
+    place.feed(append, &[b'y'; 4092]).failed(3, &["cache.dat", "Input/output error"]);
 }
