@@ -13,6 +13,8 @@ mod by_position;
 mod damage;
 #[path = "ring/durable.rs"]
 mod durable;
+#[path = "ring/failed_stores.rs"]
+mod failed_stores;
 #[path = "ring/forms.rs"]
 mod forms;
 #[path = "ring/gaps.rs"]

@@ -172,7 +172,12 @@ impl Archive {
     pub(crate) fn view(&self) -> Result<View> {
         for look in 0..LOOKS_MAX {
             self.pages.refresh(pages::HOT)?;
+            let (epoch, boot) = (self.cursors().epoch(), self.cursors().boot());
+            // A copy may hold words of two producers. A second one cannot, if the first one showed
+            // what the later producer stored last.
+            self.pages.refresh(pages::HOT)?;
             let hot = self.cursors().load_all();
+            let is_whole = (hot.epoch, hot.boot) == (epoch, boot);
             self.pages.refresh(pages::BOTH_CHECKPOINTS)?;
             // After the hot page: its claim was covered by the limit before it was stored.
             let Some((checkpoint, _)) = self.checkpoint() else {
@@ -180,13 +185,16 @@ impl Archive {
                 continue;
             };
             let view = self.conclude(hot, checkpoint);
-            if view.believed {
+            if view.believed && is_whole {
                 return Ok(view);
             }
             self.pages.refresh(pages::BOTH_CHECKPOINTS)?;
             let again = self.checkpoint().map(|(checkpoint, _)| checkpoint.sequence);
             self.pages.refresh(pages::HOT)?;
-            if self.cursors().load_all() == hot && again == Some(view.checkpoint.sequence) {
+            if !view.believed
+                && self.cursors().load_all() == hot
+                && again == Some(view.checkpoint.sequence)
+            {
                 return Ok(view);
             }
             pause(look);

@@ -22,8 +22,9 @@ const PAGE_BYTES: u64 = layout::PAGE as u64;
 /// The largest unit of Linux's page cache, where pages have 4 KiB: a file that is read ahead gets
 /// such.
 pub(crate) const FOLIO_BYTES: u64 = 2 << 20;
-/// Folios that are dirty in part: that of the pages, and those where the dirty slots begin and end.
-const FOLIOS_IN_PART: u64 = 3;
+/// Folios that are dirty in part: that of the pages, those where the dirty slots begin and end, and
+/// two where slots are stored again.
+const FOLIOS_IN_PART: u64 = 5;
 
 /// The shares of a budget that is smaller than the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,7 @@ pub(crate) struct Budget {
     pub(crate) dirty_slots: u64,
     /// Folios that may be dirty for rewritten slots, which lie anywhere.
     pub(crate) dirty_rewrites: usize,
+    slots_of_a_folio: u64,
 }
 
 impl Budget {
@@ -45,7 +47,12 @@ impl Budget {
         #[cfg(feature = "test-util")]
         if found == SMALLEST {
             let window_bytes = 3 * geometry.slot_size() as u64;
-            return Ok(Some(Self { window_bytes, dirty_slots: 8, dirty_rewrites: 2 }));
+            return Ok(Some(Self {
+                window_bytes,
+                dirty_slots: 8,
+                dirty_rewrites: 2,
+                slots_of_a_folio: 1,
+            }));
         }
         // The last page of each file may be touched in part only.
         let whole = geometry.bytes_on_disk() + u64::from(geometry.shards) * PAGE_BYTES;
@@ -64,15 +71,22 @@ impl Budget {
             return Err(Error::BudgetTooSmall { path: path.into(), found, needed });
         }
         let for_slots = found - pages;
-        let rewrites = (for_slots / 8 / FOLIO_BYTES).max(1);
+        // One slot may lie in all of these.
+        let rewrites = (for_slots / 8 / FOLIO_BYTES).max(slot_size.div_ceil(FOLIO_BYTES) + 1);
         let in_part = (FOLIOS_IN_PART + rewrites) * FOLIO_BYTES;
-        // A budget below 10 MiB cannot hold what is dirty in part: it bounds what was changed.
-        let dirty = for_slots.saturating_sub(in_part).clamp(for_slots / 8, for_slots / 2);
+        // A budget below 16 MiB cannot hold what is dirty in part: it bounds what was changed.
+        let dirty = for_slots.saturating_sub(in_part).clamp(for_slots / 16, for_slots / 2);
         Ok(Some(Self {
             window_bytes: (for_slots / 8).clamp(slot_size, WINDOW_BYTES.max(slot_size)),
             dirty_slots: (dirty / slot_size).max(2),
             dirty_rewrites: usize::try_from(rewrites).unwrap_or(usize::MAX),
+            slots_of_a_folio: (FOLIO_BYTES / slot_size).max(1),
         }))
+    }
+
+    /// Slots that are stored again at once, beside those that are appended.
+    pub(crate) fn step_beside(&self) -> u64 {
+        self.step().min(self.slots_of_a_folio)
     }
 
     /// Slots that are appended, and written back, at once.

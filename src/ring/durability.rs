@@ -128,12 +128,7 @@ impl Durability {
     /// A page that could not be written ends a producer as a sync that failed.
     #[inline]
     pub(crate) fn check_pages(&self) -> Result<()> {
-        let written = self.archive.pages.check();
-        if let Err(error) = &written {
-            self.poison.get_or_init(|| Poison::of(error, &self.archive.path));
-            return self.telling(written);
-        }
-        Ok(())
+        self.storing(self.archive.pages.check())
     }
 
     /// Runs one sync at a time, and none after one that failed. The kernel tells an error once for
@@ -144,6 +139,19 @@ impl Durability {
         sync().inspect_err(|error| {
             self.poison.get_or_init(|| Poison::of(error, &self.archive.path));
         })
+    }
+
+    /// A store that fails behind its announcement ends a producer as a sync that failed: what it
+    /// announced is only made good by the next one.
+    #[inline]
+    pub(crate) fn storing<T>(&self, stored: Result<T>) -> Result<T> {
+        match stored {
+            Ok(stored) => Ok(stored),
+            Err(error) => {
+                self.poison.get_or_init(|| Poison::of(&error, &self.archive.path));
+                self.telling(Err(error))
+            }
+        }
     }
 
     /// Wakes whoever waits for what will never come. Not to be called with `progress` locked.
@@ -167,6 +175,7 @@ impl Durability {
     }
 
     fn begin(&self) -> Result<Sync> {
+        self.check_pages()?;
         let mut progress = self.wait_until_idle(self.progress.lock())?;
         let target = self.archive.cursors().next();
         progress.running = Some(Running { target, flushed: false });
@@ -191,7 +200,8 @@ impl Durability {
         let mut progress = self.progress.lock();
         self.check()?;
         self.tell(&mut progress);
-        Ok(())
+        drop(progress);
+        self.check_pages()
     }
 
     fn tell(&self, progress: &mut Progress) {
@@ -428,20 +438,23 @@ impl Durability {
             if progress.sync_requested {
                 return Task::Sync;
             }
+            // Before what is written back, of which there may be no end.
+            let now = self.archive.disk.now();
+            if let Some(interval) = progress.interval {
+                *due = (*due).min(now + interval);
+                if *due <= now {
+                    *due = now + interval;
+                    return Task::Sync;
+                }
+            }
             if progress.clean < progress.clean_wanted {
                 return Task::WriteBack;
             }
-            let Some(interval) = progress.interval else {
+            if progress.interval.is_some() {
+                self.changed.wait_for(&mut progress, due.saturating_sub(now));
+            } else {
                 self.changed.wait(&mut progress);
-                continue;
-            };
-            let now = self.archive.disk.now();
-            *due = (*due).min(now + interval);
-            if *due <= now {
-                *due = now + interval;
-                return Task::Sync;
             }
-            self.changed.wait_for(&mut progress, due.saturating_sub(now));
         }
     }
 
@@ -493,7 +506,7 @@ impl Poison {
 
 /// Stores slots again that may be in the page cache only.
 fn store_again(archive: &Archive, unproven: &Range<u64>) -> Result<()> {
-    let step = archive.budget.map_or(u64::MAX, |budget| budget.step());
+    let step = archive.budget.map_or(u64::MAX, |budget| budget.step_beside());
     for (id, stored) in last_of(unproven, archive.geometry().slots).zip(1_u64..) {
         archive.shards.write_again(archive.place(Id(id)))?;
         if stored.is_multiple_of(step) {
@@ -506,4 +519,28 @@ fn store_again(archive: &Archive, unproven: &Range<u64>) -> Result<()> {
 /// The ids of a range whose slots no later id of it shares.
 fn last_of(ids: &Range<u64>, slots: u64) -> Range<u64> {
     ids.start.max(ids.end.saturating_sub(slots))..ids.end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        disk::{sim::SimDisk, sync::SyncPolicy},
+        ring::options::RingOptions,
+    };
+
+    #[test]
+    fn an_interval_that_is_over_comes_before_what_is_written_back() {
+        let disk = SimDisk::reliable(1);
+        let options = RingOptions::new(8, 100).smallest_budget().on(&disk);
+        let mut producer = options.create("/data/cache.dat").unwrap();
+        producer.set_sync(SyncPolicy::Interval(Duration::from_secs(1)));
+        let durability = producer.durability();
+        let mut due = durability.archive.disk.now();
+        durability.progress.lock().clean_wanted = 50;
+        assert!(matches!(durability.next_task(&mut due), Task::Sync));
+        assert!(matches!(durability.next_task(&mut due), Task::WriteBack));
+        disk.advance(Duration::from_secs(2));
+        assert!(matches!(durability.next_task(&mut due), Task::Sync));
+    }
 }

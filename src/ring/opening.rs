@@ -92,7 +92,7 @@ impl WriteOptions {
     /// no slots; a [`view`](crate::Ring::view) is a copy. Their buffers (64 KiB or one record for
     /// each walk) are not counted. A budget that the whole archive fits into changes nothing.
     ///
-    /// The kernel counts as dirty whole folios, up to 2 MiB for one changed byte. From 10 MiB on
+    /// The kernel counts as dirty whole folios, up to 2 MiB for one changed byte. From 16 MiB on
     /// its count stays within the budget; below that, the bytes that were changed do.
     ///
     /// # Errors

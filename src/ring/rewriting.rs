@@ -27,9 +27,8 @@ impl Writer {
         let rewrite = || self.rewrite_slot(Id(id), payload, through);
         let result = if through { self.durability.syncing(rewrite) } else { rewrite() };
         drop(no_new_sync);
-        self.durability.telling(result)?;
-        self.durability.check_pages()?;
-        Ok(())
+        self.durability.storing(result)?;
+        self.durability.check_pages()
     }
 
     /// Under a budget: rewrites leave memory before they make more folios dirty than they may.
@@ -38,9 +37,12 @@ impl Writer {
             return Ok(());
         };
         let place = self.archive.place(id);
-        let folio = (place.shard, self.archive.shards.offset_of(place) / FOLIO_BYTES);
-        if self.rewritten.insert(folio) && self.rewritten.len() > budget.dirty_rewrites {
-            self.rewritten = [folio].into();
+        let begin = self.archive.shards.offset_of(place);
+        let last = begin + self.archive.geometry().slot_size() as u64 - 1;
+        let folios = (begin / FOLIO_BYTES..=last / FOLIO_BYTES).map(|folio| (place.shard, folio));
+        self.rewritten.extend(folios.clone());
+        if self.rewritten.len() > budget.dirty_rewrites {
+            self.rewritten = folios.collect();
             self.durability.write_back_all()?;
         }
         Ok(())

@@ -7,7 +7,7 @@
 //!
 //! At most one block is in the making at a time, so that claim <= next + block always.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 
 use super::{
     archive::Archive,
@@ -101,7 +101,8 @@ impl Writer {
         }
         let claim = self.claim_for(first, end)?;
         self.archive.cursors().announce(claim, end);
-        self.store(first, piece)?;
+        let stored = self.store(first, piece);
+        self.durability.storing(stored)?;
         self.archive.cursors().publish(end);
         self.helpers.published(end);
         self.durability.check_pages()
@@ -139,20 +140,29 @@ impl Writer {
         if end <= self.archive.cursors().claim() {
             return Ok(None);
         }
-        self.check_lengths(first)?;
+        let claim = first + self.archive.geometry().block();
+        self.check_lengths(first..claim)?;
         if !self.durability.covers(end) {
             self.durability.raise_limit(first..end, None)?;
         }
         self.durability.request_raise_if_close(end);
-        Ok(Some((first + self.archive.geometry().block()).min(self.durability.limit())))
+        Ok(Some(claim.min(self.durability.limit())))
     }
 
     /// A store by position would make a file that was cut short longer again, in silence.
-    fn check_lengths(&self, first: u64) -> Result<()> {
+    fn check_lengths(&self, ids: Range<u64>) -> Result<()> {
         let shards = &self.archive.shards;
-        if shards.take_runs() {
-            shards.check_length(0)?;
-            shards.check_length(self.archive.place(Id(first)).shard)?;
+        if shards.are_mapped() {
+            return Ok(());
+        }
+        // That of the pages.
+        let mut checked = 0;
+        shards.check_length(checked)?;
+        for shard in ids.map(|id| self.archive.place(Id(id)).shard) {
+            if shard != checked {
+                shards.check_length(shard)?;
+                checked = shard;
+            }
         }
         Ok(())
     }
@@ -164,14 +174,15 @@ impl Writer {
         }
         let end = id + 1;
         self.watch_clock(Piece::Records(payload))?;
-        self.check_lengths(id)?;
+        self.check_lengths(id..end)?;
         self.durability.skip_to(id)?;
         self.room = 0;
         // The page carries the oldest kept id too: after a power cut the skipped ids stay out.
         self.durability.raise_limit(id..end, Some(id))?;
         let claim = (id + self.archive.geometry().block()).min(self.durability.limit());
         self.archive.cursors().announce_jump(claim, end);
-        self.store(id, Piece::Records(payload))?;
+        let stored = self.store(id, Piece::Records(payload));
+        self.durability.storing(stored)?;
         let cursors = self.archive.cursors();
         // Before next: nobody may look for the skipped ids.
         cursors.set_kept(id);

@@ -219,10 +219,10 @@ fn where_nothing_can_be_mapped_everything_goes_by_position() {
     };
     let disk = SimDisk::reliable(1);
     // A file system without mappings.
-    disk.refuse_mappings(Errno::NODEV.raw_os_error());
+    disk.refuse_mappings(Some(Errno::NODEV.raw_os_error()));
     fill_and_read(&disk).unwrap();
     // Anything else is not hidden.
-    disk.refuse_mappings(Errno::IO.raw_os_error());
+    disk.refuse_mappings(Some(Errno::IO.raw_os_error()));
     let refused = fill_and_read(&disk).unwrap_err();
     assert!(matches!(refused, Error::Io { .. }), "{refused:?}");
 }

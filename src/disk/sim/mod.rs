@@ -119,9 +119,20 @@ impl SimDisk {
         self.shared.state.lock().no_space = true;
     }
 
-    /// Lets every mapping fail with an error of the operating system.
-    pub fn refuse_mappings(&self, code: i32) {
-        self.shared.state.lock().no_mapping = Some(code);
+    /// Lets every mapping from now on fail with an error of the operating system.
+    pub fn refuse_mappings(&self, code: Option<i32>) {
+        self.shared.state.lock().no_mapping = code;
+    }
+
+    /// Lets a write by position fail, after so many that do not.
+    pub fn fail_a_write(&self, after: u64) {
+        self.shared.state.lock().writes_left = Some(after);
+    }
+
+    /// Whether that write has come; from now on all succeed.
+    #[must_use]
+    pub fn has_failed_a_write(&self) -> bool {
+        self.shared.state.lock().writes_left.take().is_none()
     }
 
     /// What `statfs` tells of the file system.

@@ -28,6 +28,8 @@ pub(super) struct State {
     pub(super) fired: Option<Crash>,
     pub(super) fail_next_sync: bool,
     pub(super) no_space: bool,
+    /// Writes by position until one fails, if one is to.
+    pub(super) writes_left: Option<u64>,
     /// The error of every mapping.
     pub(super) no_mapping: Option<i32>,
     pub(super) is_reliable: bool,
@@ -66,6 +68,7 @@ impl State {
             fired: None,
             fail_next_sync: false,
             no_space: false,
+            writes_left: None,
             no_mapping: None,
             is_reliable: false,
             file_system_type: EXT4,
