@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Bytes of a producer's window, if the budget allows; more is no faster.
-pub(crate) const WINDOW_BYTES: u64 = 2 << 20;
+pub(crate) const WINDOW_BYTES: u64 = FOLIO_BYTES;
 /// Stands for the smallest budget that makes a difference to an archive of any size.
 #[cfg(feature = "test-util")]
 pub(crate) const SMALLEST: u64 = 0;
@@ -77,7 +77,7 @@ impl Budget {
         // A budget below 16 MiB cannot hold what is dirty in part: it bounds what was changed.
         let dirty = for_slots.saturating_sub(in_part).clamp(for_slots / 16, for_slots / 2);
         Ok(Some(Self {
-            window_bytes: (for_slots / 8).clamp(slot_size, WINDOW_BYTES.max(slot_size)),
+            window_bytes: (for_slots / 4).clamp(slot_size, WINDOW_BYTES.max(slot_size)),
             dirty_slots: (dirty / slot_size).max(2),
             dirty_rewrites: usize::try_from(rewrites).unwrap_or(usize::MAX),
             slots_of_a_folio: (FOLIO_BYTES / slot_size).max(1),
@@ -91,6 +91,7 @@ impl Budget {
 
     /// Slots that are appended, and written back, at once.
     pub(crate) fn step(&self) -> u64 {
-        (self.dirty_slots / 4).max(1)
+        // A folio is written whole, however little of it was changed.
+        (self.dirty_slots / 4).max(self.slots_of_a_folio).min(self.dirty_slots / 2).max(1)
     }
 }

@@ -53,7 +53,7 @@ enum Form {
     },
 }
 
-/// A mapping of neighbouring slots.
+/// A mapping of neighbouring slots: those that begin in one block of a file.
 #[derive(Debug)]
 struct Window {
     shard: usize,
@@ -263,19 +263,26 @@ impl Shards {
 
     #[cold]
     fn map_window(&self, window_bytes: u64, place: Place) -> Result<Window> {
-        let (shard, size) = (place.shard, self.geometry.slot_size());
+        let shard = place.shard;
         self.check_length(shard)?;
         let index = u32::try_from(shard).unwrap_or(u32::MAX);
-        let in_file = usize::try_from(self.geometry.slots_in(index)).unwrap_or(usize::MAX);
-        let count = usize::try_from(window_bytes).unwrap_or(usize::MAX) / size;
-        let slots = place.slot..place.slot.saturating_add(count.max(1)).min(in_file);
-        let begin = self.offset_of(place);
-        let aligned = begin / layout::PAGE as u64 * layout::PAGE as u64;
-        let end = begin + (slots.len() * size) as u64;
-        let region = self.files[shard].map(aligned..end, Access::Write);
+        let (size, slots_offset) = (
+            self.geometry.slot_size() as u64,
+            layout::slots_offset(index, self.geometry.record_size),
+        );
+        // A folio that a mapping holds whole takes one fault and not one for each page.
+        let block = self.offset_of(place) / window_bytes * window_bytes;
+        let slot_from = |offset: u64| offset.saturating_sub(slots_offset).div_ceil(size);
+        let slots =
+            slot_from(block)..slot_from(block + window_bytes).min(self.geometry.slots_in(index));
+        let begin = block / layout::PAGE as u64 * layout::PAGE as u64;
+        let first = slots_offset + slots.start * size - begin;
+        let end = slots_offset + slots.end * size;
+        let region = self.files[shard].map(begin..end, Access::Write);
         let region = region.map_err(self.failed("map", shard))?;
-        let first = usize::try_from(begin - aligned).unwrap_or(usize::MAX);
-        Ok(Window { shard, slots, region: SlotRegion::new(region, first, size) })
+        let number = |slot| usize::try_from(slot).unwrap_or(usize::MAX);
+        let region = SlotRegion::new(region, number(first), self.geometry.slot_size());
+        Ok(Window { shard, slots: number(slots.start)..number(slots.end), region })
     }
 
     /// Refuses to store into a file that somebody cut short: the store would make it longer again,
