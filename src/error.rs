@@ -279,12 +279,12 @@ pub enum Error {
         "the producer was called from inside a view of its own ring: return from the view first"
     )]
     InsideView,
-    /// An earlier sync failed. What was appended since the last good one may not be on the disk,
-    /// and no later sync could tell, so this producer stops.
-    #[error("an earlier sync of {} failed ({source}): open the archive again to go on",
+    /// An earlier sync, or a store without a mapping, failed. What was appended since the last good
+    /// sync may not be on the disk, and no later one could tell, so this producer stops.
+    #[error("an earlier sync or write of {} failed ({source}): open the archive again to go on",
             path.display())]
     Poisoned {
-        /// The file whose sync failed.
+        /// The file whose sync or store failed.
         path: PathBuf,
         /// What the operating system said then.
         source: io::Error,

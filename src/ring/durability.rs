@@ -69,8 +69,8 @@ struct Running {
     flushed: bool,
 }
 
-/// The first sync that failed. It is never tried again: on Linux a second sync can report success
-/// while the data is gone.
+/// The first sync or store that failed. A sync is never tried again: on Linux a second one can
+/// report success while the data is gone.
 #[derive(Debug)]
 struct Poison {
     path: PathBuf,
@@ -493,6 +493,9 @@ impl Poison {
             }
             Error::ReadOnlyFileSystem { path } => {
                 Self { path: path.clone(), kind: io::ErrorKind::ReadOnlyFilesystem, code: None }
+            }
+            Error::CutShort { path, .. } => {
+                Self { path: path.clone(), kind: io::ErrorKind::UnexpectedEof, code: None }
             }
             _ => Self { path: archive.into(), kind: io::ErrorKind::Other, code: None },
         }

@@ -190,7 +190,7 @@ impl Producer {
     ///
     /// * [`Error::WrongPayloadLength`], [`Error::IdTooLarge`], [`Error::InsideView`]: nothing was
     ///   appended.
-    /// * [`Error::Poisoned`]: an earlier sync failed; nothing was appended.
+    /// * [`Error::Poisoned`]: an earlier sync or store failed; nothing was appended.
     /// * [`Error::Io`]: the sync that the policy asked for failed, and the record may have been
     ///   appended; or the page that reserves ids, or remembers how far the clock was set back,
     ///   could not be synced, and it was not. Either way the producer appends no more.
