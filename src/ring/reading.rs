@@ -42,7 +42,7 @@ impl Archive {
         // redo slot and ranges, a producer may have opened and repaired, or lapped and forgotten.
         let mut doubted = false;
         for look in 0..LOOKS_MAX {
-            let session = if look == 0 { self.session_for(id)? } else { self.session()? };
+            let session = self.session_for(id)?;
             match self.look(&session, Id(id), payload, look >= PATIENT_LOOKS)? {
                 Some(Read::Lost | Read::Corrupt { .. }) if !doubted => doubted = true,
                 Some(read) => return Ok(read),

@@ -75,6 +75,20 @@ fn assert_same(ring: &Ring, mapped: &Ring) {
 }
 
 #[test]
+fn what_a_jump_dropped_is_lapped_at_once_although_it_is_still_there() {
+    let home = Home::new();
+    let mut producer = RingOptions::new(8, 500).create(home.path()).unwrap();
+    producer.append_batch(&records(400)).unwrap();
+    let ring = by_position(&home);
+    assert_eq!(ring.read(50).unwrap(), Read::Record(50_u64.to_le_bytes().to_vec()));
+    producer.append_at(5000, &5000_u64.to_le_bytes()).unwrap();
+    // The page that the reader looked at last says that it is kept, and its slot was not touched.
+    let lapped = Read::Lapped { oldest: 5000, missed: 4950 };
+    assert_eq!(ring.read(50).unwrap(), lapped);
+    assert_eq!(ring.range(50..51).records().next().unwrap().unwrap(), (50, lapped));
+}
+
+#[test]
 fn many_threads_share_one_reader_beside_its_producer() {
     let home = Home::new();
     let mut producer = RingOptions::new(8, 500).create(home.path()).unwrap();
