@@ -62,6 +62,8 @@ def run(command, archive, enter=None):
     output = child.communicate()[0].split()
     if child.returncode != 0 or len(output) != 2:
         sys.exit(f"{' '.join(map(str, command))} ended with {child.returncode}")
+    if most[0] == 0:
+        sys.exit(f"{' '.join(map(str, command))} ended before it was looked at once")
     return int(output[0]), float(output[1]), most
 
 
@@ -165,7 +167,7 @@ def measure(options, target, archive):
             if found > limit * MIB:
                 failures.append(f"{name}: {what} was {found / MIB:.1f} MiB, of {limit}")
 
-    def workload(name, cache="warm", budget=True, group=None, options_of_it=()):
+    def workload(name, cache="warm", budget=True, group=None):
         if cache == "cold" and not drop_cache():
             return None
         if cache == "warm" and name not in ("producer", "both"):
@@ -173,7 +175,7 @@ def measure(options, target, archive):
         if name in ("producer", "both"):
             os.sync()
         bounded = [str(options.budget)] if budget else []
-        return run([tool, archive, name, *bounded, *options_of_it], archive, group)
+        return run([tool, archive, name, *bounded], archive, group)
 
     plan = [("forward", "warm"), ("backward", "warm"), ("random", "warm"), ("batches", "warm"),
             ("readers", "warm"), ("forward", "cold"), ("backward", "cold"), ("random", "cold"),
@@ -196,9 +198,10 @@ def measure(options, target, archive):
     if not group:
         print("SKIPPED: a budget inside a memory cgroup: none can be made here")
         return failures
+    cache = "cold" if drop_cache() else "warm"
     for name in ("forward", "random", "batches", "readers", "producer", "both"):
-        result = workload(name, "cold" if os.geteuid() == 0 else "warm", group=enter)
-        show(f"{name}, cgroup {limit // MIB}", "cold", result)
+        result = workload(name, cache, group=enter)
+        show(f"{name}, cgroup {limit // MIB}", cache, result)
         check(f"{name} in a cgroup", result)
     group.rmdir()
     return failures

@@ -11,7 +11,7 @@ use ringkeep::{
     Error, Io, Read, ReadBatch, ReadOptions, Ring, RingOptions, Start, SyncPolicy, Tailed,
 };
 
-use crate::support::{Home, PATIENCE, payload, payloads, ring_options, shard_of};
+use crate::support::{Home, PATIENCE, payload, payloads, ring_options, shard_of, skip};
 
 fn by_position(home: &Home) -> Ring {
     ReadOptions::new().io(Io::File).open(home.path()).expect("a reader")
@@ -187,6 +187,47 @@ fn an_archive_that_is_replaced_is_told() {
     std::fs::remove_file(home.path()).unwrap();
     drop(options.create(home.path()).unwrap());
     assert_eq!(tailer.next_timeout(PATIENCE).unwrap(), Some(Tailed::Replaced));
+}
+
+/// Calls of this thread that read, and that write; `None` where the kernel does not count them.
+fn calls() -> Option<[u64; 2]> {
+    let counted = std::fs::read_to_string("/proc/thread-self/io").ok()?;
+    let count =
+        |name: &str| counted.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    Some([count("syscr:")?, count("syscw:")?])
+}
+
+#[test]
+fn a_read_takes_two_system_calls_and_an_append_three() {
+    if calls().is_none() {
+        return skip("counting system calls", "this kernel does not count them");
+    }
+    let home = Home::new();
+    let mut producer = RingOptions::new(8, 5000).io(Io::File).create(home.path()).unwrap();
+    let ring = by_position(&home);
+    let between = |[reads, writes]: [u64; 2], [later_reads, later_writes]: [u64; 2]| {
+        [later_reads - reads, later_writes - writes]
+    };
+    let begun = calls().unwrap();
+    for id in 0..2000_u64 {
+        producer.append(&id.to_le_bytes()).unwrap();
+    }
+    let appended = between(begun, calls().unwrap());
+    // A claim once a block, and now and then a wake, come on top.
+    assert!((6000..6300).contains(&appended[1]), "{appended:?}");
+    ring.read(0).unwrap();
+    let begun = calls().unwrap();
+    for id in 0..1000 {
+        ring.read(id).unwrap().record().unwrap();
+    }
+    let read = between(begun, calls().unwrap());
+    // The look at the count itself takes some.
+    assert!((2000..2010).contains(&read[0]), "{read:?}");
+    let begun = calls().unwrap();
+    producer.append_batch(&records(2000)).unwrap();
+    let batch = between(begun, calls().unwrap());
+    // Eight pieces of 256 records, each with its claim.
+    assert!((24..60).contains(&batch[1]), "{batch:?}");
 }
 
 #[test]

@@ -52,6 +52,10 @@ fn a_budget_is_taken_by_every_verb_from_the_option_or_the_environment() {
         }
     }
     assert_eq!(place.stat("cache.dat")["next"], "5000");
+    let create = ["create", "new.dat", "--record-size", "1020", "--capacity", "4096"];
+    let with = |budget| place.run(create.iter().chain(&["--resident-budget", budget]));
+    with("4K").failed(2, &["budget", "new.dat"]);
+    with("1M").succeeded();
 }
 
 #[test]

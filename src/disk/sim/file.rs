@@ -81,12 +81,9 @@ impl SimFile {
 
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
-        let writes_left = self.disk.shared.state.lock().writes_left;
-        if writes_left == Some(0) {
-            self.disk.shared.state.lock().writes_left = None;
+        if self.disk.shared.state.lock().is_write_to_fail() {
             return Err(io::Error::from_raw_os_error(libc::EIO));
         }
-        self.disk.shared.state.lock().writes_left = writes_left.map(|left| left - 1);
         for (at, piece) in (offset..).step_by(8).zip(bytes.chunks(8)) {
             self.disk.change(|state| {
                 state.inodes[self.inode].cache.put(at, piece);

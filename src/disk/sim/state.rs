@@ -85,6 +85,13 @@ impl State {
         self.renames.push(rename);
     }
 
+    /// Counts a write by position; whether it is the one that is to fail.
+    pub(super) fn is_write_to_fail(&mut self) -> bool {
+        let fails = self.writes_left == Some(0);
+        self.writes_left = if fails { None } else { self.writes_left.map(|left| left - 1) };
+        fails
+    }
+
     pub(super) fn put_file(&mut self, path: &Path, bytes: &[u8]) {
         let cache = Heap::new(bytes.len());
         cache.put(0, bytes);
