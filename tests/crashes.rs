@@ -1,130 +1,73 @@
-//! Random crashes of the ring on a simulated disk, judged by an oracle that knows what was written.
+//! Crashes of the ring on a simulated disk: random ones, judged by an oracle that knows what was
+//! written, and directed ones, at every step of what they are about.
 //!
-//! Each trial is one archive and several lifetimes of a producer. A lifetime ends by a clean close,
-//! a failed sync, the death of the process or a power cut, at any store of its creation, opening,
-//! work or closing. A reader looks between the stores, before any producer has opened, and after. A
-//! trial is repeated by its seed: `RINGKEEP_SEED=4711 cargo test --test crashes`.
+//! The random trials are those of the torture tool, which makes any number of them:
+//! `cargo run --release -p ringkeep-torture -- power-cut --trials 100000`.
 
 #[path = "crashes/clocks.rs"]
 mod clocks;
 #[path = "crashes/jumps.rs"]
 mod jumps;
-#[path = "crashes/oracle.rs"]
-mod oracle;
 #[path = "crashes/rewrites.rs"]
 mod rewrites;
-#[path = "crashes/trial.rs"]
-mod trial;
 #[path = "crashes/walks.rs"]
 mod walks;
 
-use std::{collections::BTreeMap, time::Duration};
+use ringkeep::{Io, Read};
+use ringkeep_torture::{
+    power_cut::{self, CLASSES, Plan},
+    report::Report,
+};
 
-use ringkeep::{Io, Read, SyncPolicy};
-use trial::Trial;
-
-/// Crashes under each policy, unless `RINGKEEP_CRASHES` says otherwise.
+/// Crashes under each policy.
 const CRASHES: u64 = 5_000;
 
-/// What must have occurred, or the trials prove little.
-const CLASSES: [&str; 25] = [
-    "Record",
-    "Absent",
-    "Lost",
-    "Lapped",
-    "NotYet",
-    "torn tail",
-    "served above durable",
-    "Lost stays Lost",
-    "double cut",
-    "kill then cut",
-    "kill while creating",
-    "cut while creating",
-    "kill while opening",
-    "cut while opening",
-    "kill while running",
-    "cut while running",
-    "kill while closing",
-    "cut while closing",
-    "failed sync",
-    "clean close",
-    "recovered twice",
-    "jump",
-    "gap",
-    "rewrite below durable",
-    "looked between stores",
-];
-
 /// Goal: whatever a crash does, nothing wrong is served and nothing promised is missing.
-/// Method: trials with seeds in order until so many crashes have happened; every class is counted.
-fn run(policy: SyncPolicy, seed: u64, also: &[&'static str]) {
-    let mut counts = BTreeMap::new();
-    if let Ok(seed) = std::env::var("RINGKEEP_SEED") {
-        let seed = seed.parse().expect("RINGKEEP_SEED is a number");
-        return trial(seed, policy, &mut counts);
-    }
-    let wanted = std::env::var("RINGKEEP_CRASHES")
-        .map_or(CRASHES, |wanted| wanted.parse().expect("RINGKEEP_CRASHES is a number"));
-    let mut seed = seed;
-    while crashes(&counts) < wanted {
-        trial(seed, policy, &mut counts);
-        seed += 1;
-    }
-    println!("{policy:?}: {} crashes, {counts:#?}", crashes(&counts));
-    for class in CLASSES.iter().chain(also) {
-        assert!(counts.get(class).is_some_and(|&count| count > 0), "{class} never occurred");
-    }
+/// Method: trials with the seeds of one policy until so many crashes have happened; every class is
+/// counted.
+fn run(policy: u64, also: &[&'static str]) {
+    let plan = Plan { first: policy, step: 4, crashes: CRASHES, threads: 1 };
+    let mut report = power_cut::run(&plan);
+    report.require(&CLASSES);
+    report.require(also);
+    println!("{:#?}", report.outcomes);
+    assert_right(&report);
 }
 
-fn trial(seed: u64, policy: SyncPolicy, counts: &mut BTreeMap<&'static str, u64>) {
-    let violations = Trial::new(seed, policy).run(counts);
-    assert!(
-        violations.is_empty(),
-        "RINGKEEP_SEED={seed} {policy:?}: {} violations, the first: {}",
-        violations.len(),
-        violations[0]
-    );
-}
-
-fn crashes(counts: &BTreeMap<&'static str, u64>) -> u64 {
-    let crashes = counts
-        .iter()
-        .filter(|(name, _)| name.starts_with("kill while") || name.starts_with("cut while"));
-    crashes.map(|(_, count)| count).sum()
+#[track_caller]
+fn assert_right(report: &Report) {
+    let first = report.violations.first();
+    assert_eq!(first, None, "repeat it: ringkeep-torture power-cut --trials 1 --trace --seed ..");
 }
 
 #[test]
 fn without_syncs_a_crash_takes_only_what_was_not_flushed() {
-    run(SyncPolicy::Never, 0, &["lost suffix", "given up by reservation", "rewrite above durable"]);
+    run(0, &["lost suffix", "rewrite above durable"]);
 }
 
 #[test]
 fn with_syncs_of_groups_a_crash_takes_less_than_a_group() {
-    let also = ["lost suffix", "given up by reservation", "rewrite above durable"];
-    run(SyncPolicy::EveryRecords(3), 1_000_000, &also);
+    run(1, &["lost suffix", "rewrite above durable"]);
 }
 
 #[test]
 fn with_syncs_by_time_a_crash_takes_only_what_came_after_the_last_one() {
-    let interval = SyncPolicy::Interval(Duration::from_secs(1));
-    let also = ["lost suffix", "given up by reservation", "rewrite above durable"];
-    run(interval, 2_000_000, &also);
+    run(2, &["lost suffix", "rewrite above durable"]);
 }
 
 #[test]
 fn with_a_sync_each_a_crash_takes_no_record_that_was_returned() {
-    run(SyncPolicy::Always, 3_000_000, &["given up by reservation"]);
+    run(3, &[]);
 }
 
 #[test]
 fn a_full_table_of_crash_ranges_serves_nothing_wrong() {
-    let mut merged = 0;
+    let mut report = Report::default();
     for seed in 0..20 {
-        let (violations, is_full) = Trial::of_many_kills(seed).run_many_kills();
-        assert!(violations.is_empty(), "seed {seed}: {violations:?}");
-        merged += u64::from(is_full);
+        report.join(power_cut::many_kills(seed));
     }
-    assert!(merged > 0, "no checkpoint page was ever full");
+    report.require(&["full table of crash ranges"]);
+    assert_right(&report);
 }
 
 /// Goal: what a reader finds after a power cut does not change while the archive is opened. Method:
@@ -145,8 +88,7 @@ fn a_redo_slot_that_was_not_flushed_changes_nothing_after_a_power_cut() {
 #[test]
 fn deaths_in_the_middle_of_an_append_one_after_the_other_serve_nothing_wrong() {
     for seed in 0..1_500 {
-        let violations = Trial::of_short_lives(seed).run_short_lives();
-        assert!(violations.is_empty(), "seed {seed}: {violations:?}");
+        assert_right(&power_cut::short_lives(seed));
     }
 }
 

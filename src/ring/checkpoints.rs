@@ -26,10 +26,7 @@ pub(crate) struct Checkpoints {
 impl Checkpoints {
     /// Takes over the newest page on the disk.
     pub(crate) fn of(archive: &Archive) -> Result<Self> {
-        let (newest, page) = archive
-            .checkpoint()
-            .ok_or(Corruption::NoCheckpoint)
-            .map_err(Error::damaged(&archive.path, CHECKPOINTS[0] as u64))?;
+        let (newest, page) = newest_checkpoint(archive)?;
         Ok(Self { newest, page, step: archive.geometry().block(), raised_at: None })
     }
 
@@ -48,6 +45,7 @@ impl Checkpoints {
         let older = 1 - self.page;
         archive.pages.write(CHECKPOINTS[older], &page.encode(archive.identity.salt));
         archive.pages.sync(CHECKPOINTS[older], CHECKPOINT_BYTES)?;
+        archive.cursors().set_proven(page.sequence);
         (self.newest, self.page) = (page, older);
         Ok(())
     }
@@ -92,6 +90,12 @@ impl Checkpoints {
             ..self.newest
         }
     }
+}
+
+/// The newest page, and which of the two it is.
+pub(crate) fn newest_checkpoint(archive: &Archive) -> Result<(Checkpoint, usize)> {
+    let found = archive.checkpoint().ok_or(Corruption::NoCheckpoint);
+    found.map_err(Error::damaged(&archive.path, CHECKPOINTS[0] as u64))
 }
 
 /// The most ids that a power cut may cost at the old end: max(block, capacity / 8).

@@ -87,6 +87,11 @@ impl Cursors<'_> {
         [self.0.load_acquire(hot::BOOT), self.0.load(hot::BOOT + 8)]
     }
 
+    /// The file that the hot page is of.
+    fn file(self) -> FileId {
+        FileId { device: self.0.load_acquire(hot::DEVICE), inode: self.0.load_acquire(hot::INODE) }
+    }
+
     /// All words, one after the other; whoever needs them to agree looks twice.
     pub(crate) fn load_all(self) -> HotPage {
         // In this order, each word is loaded before those that it never exceeds.
@@ -100,10 +105,7 @@ impl Cursors<'_> {
             kept: self.kept(),
             counter: self.counter(),
             clock_step: self.clock_step(),
-            file: FileId {
-                device: self.0.load_acquire(hot::DEVICE),
-                inode: self.0.load_acquire(hot::INODE),
-            },
+            file: self.file(),
         }
     }
 
@@ -174,6 +176,29 @@ impl Cursors<'_> {
         self.0.store(hot::EPOCH, epoch, Release);
     }
 
+    /// The sequence number of the checkpoint page that is on the disk, as far as producers of this
+    /// boot know; `None` if none of them has written one.
+    pub(crate) fn proven(self, boot: BootId, file: FileId) -> Option<u64> {
+        let found = [self.0.load(hot::PROVEN_BOOT), self.0.load(hot::PROVEN_BOOT + 8)];
+        (found == boot && self.file() == file).then(|| self.0.load(hot::PROVEN))
+    }
+
+    pub(crate) fn set_proven(self, sequence: u64) {
+        self.0.store(hot::PROVEN, sequence, Release);
+    }
+
+    /// Before the first checkpoint page is written in a boot.
+    pub(crate) fn begin_proofs(self, boot: BootId, file: FileId, sequence: u64) {
+        // It is not believed, and must not be because of what is stored here.
+        self.0.store(hot::BOOT, 0, Release);
+        self.0.store(hot::BOOT + 8, 0, Release);
+        self.0.store(hot::DEVICE, file.device, Release);
+        self.0.store(hot::INODE, file.inode, Release);
+        self.set_proven(sequence);
+        self.0.store(hot::PROVEN_BOOT + 8, boot[1], Release);
+        self.0.store(hot::PROVEN_BOOT, boot[0], Release);
+    }
+
     /// Fills a page that is not believed: the boot id is cleared first and stored last, each half
     /// for itself, so that no moment shows a page that looks believed and is not complete.
     pub(crate) fn refill(self, page: &HotPage) {
@@ -187,8 +212,6 @@ impl Cursors<'_> {
         self.set_durable(page.durable);
         self.set_kept(page.kept);
         self.set_clock_step(page.clock_step);
-        self.0.store(hot::DEVICE, page.file.device, Release);
-        self.0.store(hot::INODE, page.file.inode, Release);
         self.set_epoch(page.epoch);
         self.0.store(hot::BOOT + 8, page.boot[1], Release);
         self.0.store(hot::BOOT, page.boot[0], Release);

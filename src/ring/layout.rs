@@ -57,6 +57,8 @@ pub(crate) mod hot {
     pub(crate) const BOOT: usize = PAGE + 200;
     pub(crate) const DEVICE: usize = PAGE + 216;
     pub(crate) const INODE: usize = PAGE + 224;
+    pub(crate) const PROVEN: usize = PAGE + 232;
+    pub(crate) const PROVEN_BOOT: usize = PAGE + 240;
     pub(crate) const FUTEX: usize = PAGE + 256;
 }
 

@@ -3,8 +3,9 @@
 //!
 //! 0. Every file gets all its space, in case it is a copy with holes, and its name is synced, in
 //!    case its creation died right before that.
-//! 1. Both checkpoint pages are stored again and flushed: a page that is only in the cache (after a
-//!    failed sync the kernel calls it clean) must not be trusted before it is on the disk.
+//! 1. The newest checkpoint page is on the disk before it is trusted: after a failed sync it may be
+//!    in the cache alone, and the kernel calls it clean. A page that is known to be there is left
+//!    alone: storing it again could tear it.
 //! 2. A rewrite that was under way is finished from the redo slot.
 //! 3. What may be torn becomes a crash range, in a flushed checkpoint page, before
 //! 4. the hot page shows the ids as written. A believed page is changed in place, one store after
@@ -14,7 +15,7 @@ use std::ops::Range;
 
 use super::{
     archive::{Archive, View, directory_of, with_range},
-    checkpoints::{Checkpoints, step_max},
+    checkpoints::{Checkpoints, newest_checkpoint, step_max},
     create::making,
     cursors::HotPage,
     flush::sync_slots,
@@ -42,7 +43,7 @@ pub(crate) fn recover(archive: &Archive) -> Result<Recovered> {
     archive.view()?;
     fill_holes(archive)?;
     sync_names(archive)?;
-    store_checkpoints_again(archive)?;
+    prove_checkpoint(archive)?;
     let view = look(archive)?;
     finish_rewrite(archive, &view)?;
     let (mut next, mut claim) = (view.next, view.claim);
@@ -91,14 +92,25 @@ fn sync_names(archive: &Archive) -> Result<()> {
     }
 }
 
-fn store_checkpoints_again(archive: &Archive) -> Result<()> {
-    for offset in CHECKPOINTS {
-        let mut page = [0; CHECKPOINT_BYTES];
-        archive.pages.read(offset, &mut page);
-        archive.pages.write(offset, &page);
+fn prove_checkpoint(archive: &Archive) -> Result<()> {
+    let (newest, page) = newest_checkpoint(archive)?;
+    let cursors = archive.cursors();
+    match cursors.proven(archive.boot, archive.file_id) {
+        Some(sequence) if sequence == newest.sequence => {}
+        // Its flush never returned, so nobody relied on it: it may be torn now.
+        Some(_) => {
+            archive.pages.write(CHECKPOINTS[page], &newest.encode(archive.identity.salt));
+            archive.pages.sync(CHECKPOINTS[page], CHECKPOINT_BYTES)?;
+            cursors.set_proven(newest.sequence);
+        }
+        // What is in the cache came from the disk; or from a copy that was made a moment ago, and
+        // has to get there.
+        None => {
+            archive.shards.sync_files()?;
+            cursors.begin_proofs(archive.boot, archive.file_id, newest.sequence);
+        }
     }
-    let both = CHECKPOINTS[1] + CHECKPOINT_BYTES - CHECKPOINTS[0];
-    archive.pages.sync(CHECKPOINTS[0], both)
+    Ok(())
 }
 
 /// A good slot keeps its bytes, for the redo slot may be older than it; it is stored again before

@@ -311,6 +311,12 @@ impl Shards {
         })
     }
 
+    /// Makes everything in all files durable.
+    pub(crate) fn sync_files(&self) -> Result<()> {
+        let mut files = self.files.iter().enumerate();
+        files.try_for_each(|(shard, file)| file.sync().map_err(self.failed("sync", shard)))
+    }
+
     /// Waits until neighbouring slots are no longer dirty in the page cache.
     pub(crate) fn write_back(&self, slots: Range<u64>) -> Result<()> {
         self.run(slots, |first, count| {

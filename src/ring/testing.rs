@@ -1,7 +1,9 @@
 //! What tests and fuzzers need of a producer (feature `test-util`): the steps that its threads take
 //! on a real disk, one by one, and a death without a close.
 
-use super::producer::Producer;
+use std::path::PathBuf;
+
+use super::{lookup::Id, producer::Producer, reader::Ring};
 use crate::error::Result;
 
 impl Producer {
@@ -38,5 +40,13 @@ impl Producer {
     pub fn die(mut self) {
         self.stop_helpers();
         self.let_go();
+    }
+}
+
+impl Ring {
+    /// File and offset of an id's slot, in bytes.
+    #[must_use]
+    pub fn locate(&self, id: u64) -> (PathBuf, u64) {
+        self.archive().locate(Id(id))
     }
 }

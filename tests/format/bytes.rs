@@ -196,6 +196,9 @@ fn every_field_of_the_hot_page_is_where_the_document_says() {
     let metadata = fs::metadata(&path).expect("the archive");
     assert_eq!(page.number("device"), metadata.dev());
     assert_eq!(page.number("inode"), metadata.ino());
+    let newest = checkpoints_of(&before).map(|mut page| page.number("sequence"));
+    assert_eq!(Some(page.number("proven")), newest.into_iter().max());
+    assert_eq!(page.bytes("proven_boot"), turned.iter().rev().copied().collect::<Vec<_>>());
     let (counter, futex) = (page.number("counter"), page.number("futex"));
     assert!(counter.is_multiple_of(2));
     page.is_used_up();

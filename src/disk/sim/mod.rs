@@ -9,6 +9,8 @@
 //! * **A power cut** leaves each sector at any of its versions, each on its own: that is any subset
 //!   of what was not synced, in any order, torn. Lengths and names that were not synced persist or
 //!   not, each on its own too; a rename is one step. The boot id changes.
+//! * **A power cut that tears** leaves garbage in some of the pages that were on their way, sectors
+//!   that nobody stored to included.
 //! * **A sync that fails** leaves its sectors at any version and calls them clean, so that the next
 //!   sync of them reports success: that is what Linux does.
 //!
@@ -162,20 +164,71 @@ impl SimDisk {
     ///
     /// On a disk that was made reliable.
     pub fn cut_power(&self) {
+        self.end_boot(false);
+    }
+
+    /// As `cut_power`; and some of the pages that were on their way to the disk end as garbage:
+    /// where, in files that have a name.
+    ///
+    /// # Panics
+    ///
+    /// On a disk that was made reliable.
+    #[must_use]
+    pub fn tear_power(&self) -> Vec<(PathBuf, Range<usize>)> {
+        self.end_boot(true)
+    }
+
+    fn end_boot(&self, tears: bool) -> Vec<(PathBuf, Range<usize>)> {
         self.kill();
         let mut state = self.shared.state.lock();
-        let state = &mut *state;
-        assert!(!state.is_reliable, "this disk remembers nothing to lose");
-        state.boot += 1;
-        for inode in &mut state.inodes {
-            inode.cut(&mut state.random, state.sector_bytes);
-        }
-        for rename in std::mem::take(&mut state.renames) {
-            if state.random.bool() {
-                rename.apply(&mut state.durable_names);
-            }
-        }
-        state.names.clone_from(&state.durable_names);
+        // Often the oldest or the newest version.
+        let mut random = state.random.fork();
+        let mut choose = |versions| match random.u8(0..10) {
+            0..6 => random.usize(0..=versions),
+            6..8 => 0,
+            _ => versions,
+        };
+        state.end_boot(&mut choose, tears)
+    }
+
+    /// What a power cut now would choose between: of each length, sector and name that was not
+    /// synced, the number of versions besides the synced one.
+    ///
+    /// # Panics
+    ///
+    /// On a disk that was made reliable.
+    #[must_use]
+    pub fn versions_in_flight(&self) -> Vec<usize> {
+        let mut counts = Vec::new();
+        let mut count = |versions| {
+            counts.push(versions);
+            0
+        };
+        self.shared.state.lock().copy().end_boot(&mut count, false);
+        counts
+    }
+
+    /// The power fails, and of each of these this version stays; 0 is the synced one.
+    ///
+    /// # Panics
+    ///
+    /// If there are more things in flight.
+    pub fn cut_power_to(&self, kept: &[usize]) {
+        self.kill();
+        let mut kept = kept.iter();
+        let mut choose = |_| *kept.next().expect("a version for each thing in flight");
+        self.shared.state.lock().end_boot(&mut choose, false);
+    }
+
+    /// A disk of its own in the same state, with nobody on it.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let shared = Shared {
+            state: Mutex::new(self.shared.state.lock().copy()),
+            observer: Mutex::new(None),
+            handles: AtomicU64::new(self.shared.handles.load(SeqCst)),
+        };
+        Self { shared: Arc::new(shared), process: Arc::default() }
     }
 
     /// Calls `observer` after every step, from inside it, until another one is set.

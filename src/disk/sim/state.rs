@@ -1,8 +1,9 @@
 //! What a simulated disk holds: sectors with their versions, names with their changes.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -13,6 +14,8 @@ use crate::disk::raw::Heap;
 
 /// What `statfs` tells of ext4.
 const EXT4: u64 = 0xEF53;
+/// What a kernel writes at once, at least.
+const PAGE: usize = 4096;
 
 pub(super) struct State {
     pub(super) random: fastrand::Rng,
@@ -85,6 +88,54 @@ impl State {
         self.renames.push(rename);
     }
 
+    /// The power fails; `choose` says which of so many versions each thing stays at. Some pages of
+    /// files with these numbers end as garbage: where.
+    pub(super) fn end_boot(
+        &mut self,
+        choose: &mut impl FnMut(usize) -> usize,
+        tears: bool,
+    ) -> Vec<(PathBuf, Range<usize>)> {
+        assert!(!self.is_reliable, "this disk remembers nothing to lose");
+        self.boot += 1;
+        let mut torn = Vec::new();
+        for inode in &mut self.inodes {
+            let in_flight = inode.pages_in_flight(self.sector_bytes);
+            inode.cut(self.sector_bytes, choose);
+            torn.push(if tears {
+                inode.tear(&mut self.random, self.sector_bytes, &in_flight)
+            } else {
+                Vec::new()
+            });
+            inode.forget_cache();
+        }
+        for rename in std::mem::take(&mut self.renames) {
+            if choose(1) == 1 {
+                rename.apply(&mut self.durable_names);
+            }
+        }
+        self.names.clone_from(&self.durable_names);
+        let names = self.names.iter();
+        let of_file = |(path, inode): (&PathBuf, &usize)| {
+            let path = path.clone();
+            std::mem::take(&mut torn[*inode]).into_iter().map(move |range| (path.clone(), range))
+        };
+        names.flat_map(of_file).collect()
+    }
+
+    /// The same state, apart from this one.
+    pub(super) fn copy(&self) -> Self {
+        Self {
+            random: self.random.clone(),
+            inodes: self.inodes.iter().map(Inode::copy).collect(),
+            names: self.names.clone(),
+            durable_names: self.durable_names.clone(),
+            renames: self.renames.clone(),
+            fuse: None,
+            fired: None,
+            ..*self
+        }
+    }
+
     /// Counts a write by position; whether it is the one that is to fail.
     pub(super) fn is_write_to_fail(&mut self) -> bool {
         let fails = self.writes_left == Some(0);
@@ -113,7 +164,10 @@ impl State {
             let start = sector * bytes;
             let mut version = vec![0; bytes.min(inode.length - start)];
             inode.cache.load(start, &mut version);
-            inode.versions.entry(sector).or_default().push(version);
+            let versions = inode.versions.entry(sector).or_default();
+            if versions.last() != Some(&version) {
+                versions.push(version);
+            }
         }
     }
 
@@ -155,20 +209,30 @@ impl Inode {
         }
     }
 
-    /// Each sector stays at any of its versions; often the oldest or the newest one.
-    pub(super) fn cut(&mut self, random: &mut fastrand::Rng, sector_bytes: usize) {
-        if random.bool() {
+    fn copy(&self) -> Self {
+        let mut bytes = vec![0; self.length];
+        self.cache.load(0, &mut bytes);
+        let cache = Heap::new(self.length);
+        cache.put(0, &bytes);
+        Self {
+            cache,
+            durable: self.durable.clone(),
+            versions: self.versions.clone(),
+            lock: None,
+            ..*self
+        }
+    }
+
+    /// What the disk has after a power cut: for the length and for each sector `choose` says which
+    /// of so many versions stays; 0 is what was synced.
+    pub(super) fn cut(&mut self, sector_bytes: usize, choose: &mut impl FnMut(usize) -> usize) {
+        if self.durable_length != self.length && choose(1) == 1 {
             self.durable_length = self.length;
         }
         self.length = self.durable_length;
         self.durable.resize(self.length, 0);
         for (sector, versions) in std::mem::take(&mut self.versions) {
-            let count = versions.len();
-            let kept = match random.u8(0..10) {
-                0..6 => random.usize(0..=count),
-                6..8 => 0,
-                _ => count,
-            };
+            let kept = choose(versions.len());
             let start = sector * sector_bytes;
             let Some(version) = kept.checked_sub(1).map(|kept| &versions[kept]) else {
                 continue;
@@ -177,9 +241,43 @@ impl Inode {
                 place.copy_from_slice(version);
             }
         }
+        self.lock = None;
+    }
+
+    /// After a cut the cache is what the disk has.
+    pub(super) fn forget_cache(&mut self) {
         self.cache = Heap::new(self.length);
         self.cache.put(0, &self.durable);
-        self.lock = None;
+    }
+
+    /// Pages with sectors that were stored to since the last sync.
+    pub(super) fn pages_in_flight(&self, sector_bytes: usize) -> BTreeSet<usize> {
+        self.versions.keys().map(|sector| sector * sector_bytes / PAGE).collect()
+    }
+
+    /// Some of these pages end as garbage, in part or in whole: where. A kernel writes whole pages,
+    /// so sectors of them that were not stored to are in flight too.
+    pub(super) fn tear(
+        &mut self,
+        random: &mut fastrand::Rng,
+        sector_bytes: usize,
+        in_flight: &BTreeSet<usize>,
+    ) -> Vec<Range<usize>> {
+        let mut torn = Vec::new();
+        for page in in_flight.iter().map(|page| page * PAGE) {
+            if random.bool() {
+                continue;
+            }
+            let of_eight = random.u8(1..=8);
+            for begin in (page..(page + PAGE).min(self.length)).step_by(sector_bytes) {
+                if random.u8(0..8) < of_eight {
+                    let sector = begin..(begin + sector_bytes).min(self.length);
+                    random.fill(&mut self.durable[sector.clone()]);
+                    torn.push(sector);
+                }
+            }
+        }
+        torn
     }
 }
 

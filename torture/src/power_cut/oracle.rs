@@ -1,56 +1,68 @@
 //! Knows what was written under each id and what was promised about it, and judges what is read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    path::PathBuf,
+};
 
 use ringkeep::{Crash, Read, Ring};
 
-/// What an id may hold; `None` is a skipped or deleted id.
-pub(crate) type Content = Option<Vec<u8>>;
-pub(crate) type Counts = BTreeMap<&'static str, u64>;
+use crate::report::Report;
 
-#[derive(Default)]
-pub(crate) struct Oracle {
-    pub(crate) violations: Vec<String>,
-    pub(crate) counts: Counts,
+/// What an id may hold; `None` is a skipped or deleted id.
+pub(super) type Content = Option<Vec<u8>>;
+
+#[derive(Clone, Default)]
+pub(super) struct Oracle {
+    pub(super) report: Report,
     /// Contents that an id may have after a power cut; the last one is in the cache.
-    pub(crate) versions: BTreeMap<u64, Vec<Content>>,
+    pub(super) versions: BTreeMap<u64, Vec<Content>>,
     /// Ids that were returned, or served after a crash; only a power cut above durable takes them.
-    pub(crate) owed: BTreeSet<u64>,
+    pub(super) owed: BTreeSet<u64>,
     /// Ids whose append returned.
-    pub(crate) acknowledged: BTreeSet<u64>,
-    pub(crate) lost: BTreeSet<u64>,
-    pub(crate) inflight: BTreeSet<u64>,
-    pub(crate) handed: u64,
-    pub(crate) durable: u64,
+    pub(super) acknowledged: BTreeSet<u64>,
+    pub(super) lost: BTreeSet<u64>,
+    /// Ids in whose slots a sector was torn: whatever was promised, they may be gone.
+    pub(super) torn: BTreeSet<u64>,
+    pub(super) inflight: BTreeSet<u64>,
+    pub(super) handed: u64,
+    pub(super) durable: u64,
     /// Ids below it were dropped by a jump.
-    pub(crate) dropped: u64,
+    pub(super) dropped: u64,
     /// Ids below it may have been dropped by a jump that died.
-    pub(crate) may_drop: u64,
+    pub(super) may_drop: u64,
     /// One past the id of a jump that has not returned.
-    pub(crate) jump: u64,
+    pub(super) jump: u64,
     /// The next id as it was seen last.
-    pub(crate) burnt: u64,
+    pub(super) burnt: u64,
     /// The oldest id when the power failed.
-    pub(crate) before_cut: u64,
+    pub(super) before_cut: u64,
     /// The next id of an archive that was closed, until it is opened again.
-    pub(crate) at_rest: Option<u64>,
-    pub(crate) capacity: u64,
-    pub(crate) reservation: u64,
+    pub(super) at_rest: Option<u64>,
+    pub(super) capacity: u64,
+    pub(super) reservation: u64,
     /// Returned records that a cut may take; `None`: any above durable.
-    pub(crate) may_lose: Option<u64>,
+    pub(super) may_lose: Option<u64>,
 }
 
 impl Oracle {
-    pub(crate) fn fail(&mut self, text: String) {
-        self.violations.push(text);
+    /// A crash at a step that the fuse chose.
+    pub(super) fn count_crash(&mut self, class: &'static str) {
+        self.count("crashes", true);
+        self.count(class, true);
     }
 
-    pub(crate) fn count(&mut self, class: &'static str, occurred: bool) {
-        *self.counts.entry(class).or_default() += u64::from(occurred);
+    pub(super) fn fail(&mut self, text: String) {
+        self.report.fail(text);
+    }
+
+    pub(super) fn count(&mut self, class: &'static str, occurred: bool) {
+        self.report.add(class, occurred.into());
     }
 
     /// These contents are about to be written.
-    pub(crate) fn attempt(&mut self, first: u64, contents: &[Content]) {
+    pub(super) fn attempt(&mut self, first: u64, contents: &[Content]) {
         for (id, content) in (first..).zip(contents) {
             self.versions.entry(id).or_default().push(content.clone());
             self.inflight.insert(id);
@@ -58,7 +70,7 @@ impl Oracle {
     }
 
     /// The appends have returned.
-    pub(crate) fn returned(&mut self, first: u64, contents: &[Content]) {
+    pub(super) fn returned(&mut self, first: u64, contents: &[Content]) {
         if first < self.handed {
             self.fail(format!("R4 id {first} was handed out twice"));
         }
@@ -72,14 +84,14 @@ impl Oracle {
     }
 
     /// A rewrite has returned; below durable it is there for good.
-    pub(crate) fn rewritten(&mut self, id: u64, content: &Content) {
+    pub(super) fn rewritten(&mut self, id: u64, content: &Content) {
         self.inflight.clear();
         if id < self.durable {
             self.versions.insert(id, vec![content.clone()]);
         }
     }
 
-    pub(crate) fn synced(&mut self, durable: u64) {
+    pub(super) fn synced(&mut self, durable: u64) {
         if durable < self.durable {
             self.fail(format!("R11 durable went back from {} to {durable}", self.durable));
         }
@@ -90,14 +102,32 @@ impl Oracle {
     }
 
     /// After an opening, a rewrite that did not return is made or not, for good, below durable.
-    pub(crate) fn settle_rewrites(&mut self) {
+    pub(super) fn settle_rewrites(&mut self) {
         for (_, versions) in self.versions.range_mut(..self.durable) {
             versions.drain(..versions.len().saturating_sub(1));
         }
     }
 
+    /// These parts of the files are garbage now.
+    pub(super) fn tear(&mut self, ring: &Ring, torn: &[(PathBuf, Range<usize>)]) {
+        self.count("torn sector", !torn.is_empty());
+        let Ok(next) = ring.next_id() else { return };
+        let geometry = ring.geometry();
+        for id in next.saturating_sub(geometry.slots)..next {
+            let (path, begin) = ring.locate(id);
+            let begin = usize::try_from(begin).unwrap_or(usize::MAX);
+            let end = begin + geometry.record_size + 4;
+            let hits = |sector: &Range<usize>| sector.start < end && begin < sector.end;
+            if torn.iter().any(|(file, sector)| *file == path && hits(sector)) {
+                self.torn.insert(id);
+                self.owed.remove(&id);
+                self.acknowledged.remove(&id);
+            }
+        }
+    }
+
     /// Judges the whole window. `crash`: the event since the last check.
-    pub(crate) fn check(&mut self, ring: &Ring, crash: Option<Crash>) {
+    pub(super) fn check(&mut self, ring: &Ring, crash: Option<Crash>) {
         let bounds: ringkeep::Result<_> =
             (|| Ok((ring.oldest()?, ring.next_id()?, ring.durable()?)))();
         let (oldest, next, durable) = match bounds {
@@ -159,7 +189,7 @@ impl Oracle {
     }
 
     /// A reader between two stores.
-    pub(crate) fn look(&mut self, id: u64, read: &Read<Vec<u8>>, window: (u64, u64)) {
+    pub(super) fn look(&mut self, id: u64, read: &Read<Vec<u8>>, window: (u64, u64)) {
         self.count("looked between stores", true);
         self.judge(id, read, window, None, true);
     }
@@ -187,6 +217,10 @@ impl Oracle {
                 if id < self.handed || !looking && id < next {
                     self.fail(format!("R3 id {id} is not there yet, next {next}"));
                 }
+            }
+            // What was lost stays lost, torn or not.
+            Read::Corrupt { .. } if self.torn.contains(&id) && !self.lost.contains(&id) => {
+                self.count("taken by a torn sector", true);
             }
             other => self.fail(format!("R5 id {id} reads {other:?}")),
         }

@@ -6,51 +6,51 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
 };
 
 use parking_lot::Mutex;
 use ringkeep::{
-    Crash, Error, Io, Producer, Read, ReadOptions, Result, Ring, RingOptions, SimDisk, SyncPolicy,
+    Crash, Error, Io, Producer, ReadOptions, Result, Ring, RingOptions, SimDisk, SyncPolicy,
 };
 
-use super::oracle::{Content, Counts, Oracle};
-
-#[path = "lives.rs"]
-mod lives;
+use super::{POLICIES, oracle::Oracle};
+use crate::report::Report;
 
 const CAPACITIES: [u64; 20] =
     [1, 2, 3, 4, 7, 8, 9, 12, 15, 16, 17, 23, 24, 25, 31, 32, 33, 40, 64, 100];
 const RECORD_SIZES: [usize; 6] = [8, 9, 12, 44, 100, 700];
-const SECTORS: [usize; 3] = [16, 64, 512];
+pub(super) const SECTORS: [usize; 3] = [16, 64, 512];
 /// Where the checkpoint pages begin; what is before them may differ after recovering twice.
 const CHECKPOINTS_AT: usize = 8192;
 
-pub(crate) struct Trial {
-    random: fastrand::Rng,
-    options: RingOptions,
-    policy: SyncPolicy,
-    path: PathBuf,
-    record_size: usize,
+pub(super) struct Trial {
+    pub(super) random: fastrand::Rng,
+    pub(super) options: RingOptions,
+    pub(super) policy: SyncPolicy,
+    pub(super) path: PathBuf,
+    pub(super) record_size: usize,
     /// The current process.
-    disk: SimDisk,
-    oracle: Arc<Mutex<Oracle>>,
+    pub(super) disk: SimDisk,
+    pub(super) oracle: Arc<Mutex<Oracle>>,
     /// Of a hundred stores, so many are looked behind.
-    looks: u8,
+    pub(super) looks: u8,
     /// A sync from here on is to fail; which one, the observer decides.
-    fail_later: Arc<AtomicBool>,
+    pub(super) fail_later: Arc<AtomicBool>,
+    /// Each step is told.
+    pub(super) trace: bool,
 }
 
 impl Trial {
-    pub(crate) fn new(seed: u64, policy: SyncPolicy) -> Self {
+    pub(super) fn new(seed: u64, trace: bool) -> Self {
+        let policy = POLICIES[usize::try_from(seed % 4).unwrap_or(0)];
         let mut random = fastrand::Rng::with_seed(seed);
         let capacity = CAPACITIES[random.usize(..CAPACITIES.len())];
         let record_size = RECORD_SIZES[random.usize(..RECORD_SIZES.len())];
         let sector = SECTORS[random.usize(..SECTORS.len())];
-        Self::with(random, policy, capacity, record_size, sector)
+        Self { trace, ..Self::with(random, policy, capacity, record_size, sector) }
     }
 
-    fn with(
+    pub(super) fn with(
         mut random: fastrand::Rng,
         policy: SyncPolicy,
         capacity: u64,
@@ -78,28 +78,57 @@ impl Trial {
             oracle: Arc::new(Mutex::new(oracle)),
             looks: 6,
             fail_later: Arc::default(),
+            trace: false,
         }
     }
 
-    pub(crate) fn run(mut self, counts: &mut Counts) -> Vec<String> {
+    pub(super) fn run(mut self) -> Report {
         self.create();
         self.look_between_stores();
         let mut last = None;
         for _ in 0..[2, 3, 4, 5, 6, 12][self.random.usize(..6)] {
             last = self.lifetime(last);
-            if !self.oracle.lock().violations.is_empty() {
+            if !self.oracle.lock().report.violations.is_empty() {
                 break;
             }
         }
-        let oracle = self.oracle.lock();
-        for (class, count) in &oracle.counts {
-            *counts.entry(class).or_default() += count;
+        self.report()
+    }
+
+    pub(super) fn report(&self) -> Report {
+        std::mem::take(&mut self.oracle.lock().report)
+    }
+
+    /// What lies between next and touched shows now: records, or Lost.
+    pub(super) fn settle(&self) {
+        self.check(Some(Crash::Kill));
+        let mut oracle = self.oracle.lock();
+        oracle.settle_rewrites();
+        oracle.jump = 0;
+    }
+
+    pub(super) fn note_durable(&self, producer: &Producer) {
+        let durable = producer.ring().durable().expect("the pages are good");
+        self.oracle.lock().synced(durable);
+    }
+
+    pub(super) fn note_close(&self) {
+        let ring = self.reader().expect("a closed archive opens");
+        let mut oracle = self.oracle.lock();
+        oracle.synced(ring.durable().expect("the pages are good"));
+        oracle.at_rest = Some(ring.next_id().expect("the pages are good"));
+        oracle.count("clean close", true);
+    }
+
+    pub(super) fn note_oldest(&self) {
+        match self.reader().and_then(|ring| ring.oldest()) {
+            Ok(oldest) => self.oracle.lock().before_cut = oldest,
+            Err(error) => self.oracle.lock().fail(format!("R1 a reader: {error:?}")),
         }
-        oracle.violations.clone()
     }
 
     /// Creation may be cut short, again and again; then there is no archive, or a whole one.
-    fn create(&mut self) {
+    pub(super) fn create(&mut self) {
         while self.random.u8(..4) == 0 {
             let crash = if self.random.bool() { Crash::Kill } else { Crash::Cut };
             self.disk.arm(crash, self.random.u64(1..1500));
@@ -112,7 +141,7 @@ impl Trial {
             drop(created);
             let class =
                 if crash == Crash::Cut { "cut while creating" } else { "kill while creating" };
-            self.oracle.lock().count(class, true);
+            self.oracle.lock().count_crash(class);
             if crash == Crash::Cut {
                 self.disk.cut_power();
             }
@@ -130,7 +159,7 @@ impl Trial {
 
     /// Each producer works mapped, through windows or by position; what it leaves, any other takes
     /// over.
-    fn options_in_a_form(&mut self) -> RingOptions {
+    pub(super) fn options_in_a_form(&mut self) -> RingOptions {
         let options = self.options.clone().on(&self.disk);
         match self.random.u8(..4) {
             0 => options.io(Io::File),
@@ -150,12 +179,12 @@ impl Trial {
         }
     }
 
-    fn reader(&self) -> Result<Ring> {
+    pub(super) fn reader(&self) -> Result<Ring> {
         ReadOptions::new().on(&self.disk.other_process()).open(&self.path)
     }
 
     /// Some steps are looked into by a reader in another process.
-    fn look_between_stores(&mut self) {
+    pub(super) fn look_between_stores(&mut self) {
         let (oracle, path, disk) =
             (Arc::clone(&self.oracle), self.path.clone(), self.disk.other_process());
         let random = AtomicU64::new(self.random.u64(..));
@@ -187,11 +216,11 @@ impl Trial {
         if let (Some(error), None) = (error, fired) {
             self.judge_error(&error);
         }
-        if !self.oracle.lock().violations.is_empty() {
+        if !self.oracle.lock().report.violations.is_empty() {
             return None;
         }
         if let Some(crash) = fired {
-            self.oracle.lock().count(class_of(crash, phase), true);
+            self.oracle.lock().count_crash(class_of(crash, phase));
         }
         let mut event = fired.unwrap_or_else(|| self.pick(Crash::Cut, 35, Crash::Kill));
         self.crash(event, last);
@@ -202,7 +231,7 @@ impl Trial {
         Some(event)
     }
 
-    fn pick<T>(&mut self, one: T, percent: u8, other: T) -> T {
+    pub(super) fn pick<T>(&mut self, one: T, percent: u8, other: T) -> T {
         if self.random.u8(..100) < percent { one } else { other }
     }
 
@@ -218,7 +247,7 @@ impl Trial {
     }
 
     /// Sometimes the next sync fails, or a later one.
-    fn may_fail(&mut self, percent: u8) {
+    pub(super) fn may_fail(&mut self, percent: u8) {
         let fails = self.random.u8(..100) < percent;
         let later = self.random.bool();
         self.disk.fail_next_sync(fails && !later);
@@ -261,12 +290,11 @@ impl Trial {
                 self.stay_poisoned(producer);
                 return ("running", Some(error));
             }
-            let durable = producer.ring().durable().expect("the pages are good");
-            self.oracle.lock().synced(durable);
+            self.note_durable(&producer);
             if self.random.u8(..10) < 3 {
                 self.check(None);
             }
-            if !self.oracle.lock().violations.is_empty() {
+            if !self.oracle.lock().report.violations.is_empty() {
                 break;
             }
         }
@@ -298,7 +326,7 @@ impl Trial {
         }
     }
 
-    fn close(&mut self, producer: Producer) -> (&'static str, Option<Error>) {
+    pub(super) fn close(&mut self, producer: Producer) -> (&'static str, Option<Error>) {
         self.may_fail(6);
         let result = producer.close();
         self.fail_no_more();
@@ -312,16 +340,12 @@ impl Trial {
         }
         if !self.disk.is_dead() {
             let _ = self.disk.disarm();
-            let ring = self.reader().expect("a closed archive opens");
-            let mut oracle = self.oracle.lock();
-            oracle.synced(ring.durable().expect("the pages are good"));
-            oracle.at_rest = Some(ring.next_id().expect("the pages are good"));
-            oracle.count("clean close", true);
+            self.note_close();
         }
         ("closing", None)
     }
 
-    fn open(&mut self) -> Result<Producer> {
+    pub(super) fn open(&mut self) -> Result<Producer> {
         self.may_fail(5);
         self.oracle.lock().at_rest = None;
         let opened = self.options_in_a_form().open(&self.path);
@@ -331,13 +355,7 @@ impl Trial {
             return Ok(producer);
         }
         self.say("opened");
-        // What lies between next and touched shows now: records, or Lost.
-        self.check(Some(Crash::Kill));
-        {
-            let mut oracle = self.oracle.lock();
-            oracle.settle_rewrites();
-            oracle.jump = 0;
-        }
+        self.settle();
         if self.random.u8(..10) == 0 {
             producer = self.recover_again(producer)?;
         }
@@ -345,7 +363,7 @@ impl Trial {
     }
 
     /// Recovering twice comes to the same, byte for byte, but for the hot page's epoch.
-    fn recover_again(&mut self, producer: Producer) -> Result<Producer> {
+    pub(super) fn recover_again(&mut self, producer: Producer) -> Result<Producer> {
         let before = self.disk.contents();
         producer.die();
         let producer = self.options_in_a_form().open(&self.path)?;
@@ -363,26 +381,23 @@ impl Trial {
         Ok(producer)
     }
 
-    fn check(&self, crash: Option<Crash>) {
+    pub(super) fn check(&self, crash: Option<Crash>) {
         match self.reader() {
             Ok(ring) => self.oracle.lock().check(&ring, crash),
             Err(error) => self.oracle.lock().fail(format!("R1 a reader fails: {error:?}")),
         }
     }
 
-    fn crash(&mut self, event: Crash, last: Option<Crash>) {
+    pub(super) fn crash(&mut self, event: Crash, last: Option<Crash>) {
         self.disk.kill();
         if let (Some(last), Crash::Cut) = (last, event) {
             let class = if last == Crash::Cut { "double cut" } else { "kill then cut" };
             self.oracle.lock().count(class, true);
         }
         self.fail_no_more();
-        match self.reader().and_then(|ring| ring.oldest()) {
-            Ok(oldest) => self.oracle.lock().before_cut = oldest,
-            Err(error) => return self.oracle.lock().fail(format!("R1 a reader: {error:?}")),
-        }
+        self.note_oldest();
         if event == Crash::Cut {
-            self.disk.cut_power();
+            self.cut_power();
         }
         self.say(&format!("{event:?}"));
         let before = self.disk.contents();
@@ -390,141 +405,24 @@ impl Trial {
         assert!(before == self.disk.contents(), "a reader wrote");
     }
 
+    /// One cut in four tears sectors (F3).
+    fn cut_power(&mut self) {
+        if self.random.u8(..4) > 0 {
+            return self.disk.cut_power();
+        }
+        let torn = self.disk.tear_power();
+        let Ok(ring) = self.reader() else { return };
+        self.oracle.lock().tear(&ring, &torn);
+    }
+
     /// Tells each step of a trial that is repeated by its seed.
-    fn say(&self, what: &str) {
-        if std::env::var_os("RINGKEEP_SEED").is_some() {
+    pub(super) fn say(&self, what: &str) {
+        if self.trace {
             let ring = self.reader();
             let bounds =
                 ring.and_then(|ring| Ok((ring.oldest()?, ring.next_id()?, ring.durable()?)));
-            println!("{what}: oldest, next, durable {bounds:?}");
+            eprintln!("{what}: oldest, next, durable {bounds:?}");
         }
-    }
-
-    fn operation(&mut self, producer: &mut Producer) -> Result<()> {
-        self.may_fail(4);
-        let dice = self.random.u8(..100);
-        self.say(&format!("operation {dice}"));
-        if dice.is_multiple_of(3) {
-            // A slow producer: its limit moves in steps that do not grow.
-            self.disk.advance(Duration::from_secs(2));
-        }
-        match dice {
-            0..40 => self.append(producer, 1),
-            40..50 => {
-                let most = 2 * (self.oracle.lock().capacity / 8).max(1) + 1;
-                let count = self.random.u64(1..=most);
-                self.append(producer, count)
-            }
-            50..60 => self.append_at(producer),
-            60..71 => self.rewrite(producer, true),
-            71..76 => self.rewrite(producer, false),
-            76..82 => producer.flush(),
-            82..88 => producer.sync_without_telling(),
-            88..94 => {
-                producer.tell_flushed();
-                Ok(())
-            }
-            _ => producer.raise_limit_early(),
-        }
-    }
-
-    /// Begins with its id, like real telemetry: that is where a checksum seeded by a plain XOR
-    /// fails.
-    fn payload(&mut self, id: u64) -> Vec<u8> {
-        let mut payload = vec![0; self.record_size];
-        self.random.fill(&mut payload);
-        let half = self.record_size.min(8) / 2;
-        payload[..half].copy_from_slice(&id.to_le_bytes()[..half]);
-        payload
-    }
-
-    fn append(&mut self, producer: &mut Producer, count: u64) -> Result<()> {
-        let first = producer.ring().next_id()?;
-        let records: Vec<_> = (first..first + count).map(|id| self.payload(id)).collect();
-        let contents: Vec<Content> = records.iter().cloned().map(Some).collect();
-        self.oracle.lock().attempt(first, &contents);
-        if count == 1 {
-            let id = producer.append(&records[0])?;
-            assert!(id == first || self.disk.is_dead());
-        } else {
-            producer.append_batch(&records.concat())?;
-        }
-        self.has_returned(producer, first, &contents)
-    }
-
-    fn has_returned(
-        &mut self,
-        producer: &Producer,
-        first: u64,
-        contents: &[Content],
-    ) -> Result<()> {
-        if self.disk.is_dead() {
-            return Ok(());
-        }
-        let durable = producer.ring().durable()?;
-        let mut oracle = self.oracle.lock();
-        oracle.returned(first, contents);
-        if self.policy == SyncPolicy::Always && durable < first + contents.len() as u64 {
-            oracle.fail(format!("policy: {first} was returned, and durable is {durable}"));
-        }
-        Ok(())
-    }
-
-    fn append_at(&mut self, producer: &mut Producer) -> Result<()> {
-        let ring = producer.ring();
-        let (oldest, next, capacity) = (ring.oldest()?, ring.next_id()?, ring.geometry().capacity);
-        let gaps = [0, 1, capacity / 8 + 1, capacity - 1, capacity, 2 * capacity + 3];
-        let gap = gaps[self.random.usize(..gaps.len())];
-        let (id, payload) = (next + gap, self.payload(next + gap));
-        let is_jump = gap >= capacity || oldest >= next;
-        let (first, mut contents) = if is_jump {
-            (id, vec![])
-        } else {
-            (next, vec![None; usize::try_from(gap).expect("small")])
-        };
-        contents.push(Some(payload.clone()));
-        {
-            let mut oracle = self.oracle.lock();
-            oracle.jump = if is_jump { id + 1 } else { oracle.jump };
-            oracle.attempt(first, &contents);
-        }
-        producer.append_at(id, &payload)?;
-        self.has_returned(producer, first, &contents)?;
-        if !self.disk.is_dead() {
-            let mut oracle = self.oracle.lock();
-            oracle.dropped = oracle.dropped.max(if is_jump { id } else { 0 });
-            oracle.jump = 0;
-            oracle.count(if is_jump { "jump" } else { "gap" }, gap > 0);
-        }
-        Ok(())
-    }
-
-    fn rewrite(&mut self, producer: &mut Producer, update: bool) -> Result<()> {
-        let ring = producer.ring();
-        let (oldest, next, durable) = (ring.oldest()?, ring.next_id()?, ring.durable()?);
-        if oldest >= next {
-            return Ok(());
-        }
-        let id = self.random.u64(oldest..next);
-        if !matches!(ring.read(id)?, Read::Record(_)) {
-            let refused = producer.delete(id);
-            assert!(matches!(refused, Err(Error::NotARecord(_))), "{id}: {refused:?}");
-            return Ok(());
-        }
-        let content = update.then(|| self.payload(id));
-        self.oracle.lock().attempt(id, std::slice::from_ref(&content));
-        match &content {
-            Some(payload) => producer.update(id, payload)?,
-            None => producer.delete(id)?,
-        }
-        if !self.disk.is_dead() {
-            let mut oracle = self.oracle.lock();
-            oracle.rewritten(id, &content);
-            let class =
-                if id < durable { "rewrite below durable" } else { "rewrite above durable" };
-            oracle.count(class, true);
-        }
-        Ok(())
     }
 }
 

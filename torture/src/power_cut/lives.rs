@@ -2,15 +2,16 @@
 
 use ringkeep::{Crash, Producer, SyncPolicy};
 
-use super::{SECTORS, Trial};
+use super::trial::{SECTORS, Trial};
+use crate::report::Report;
 
 impl Trial {
-    pub(crate) fn of_many_kills(seed: u64) -> Self {
+    pub(super) fn of_many_kills(seed: u64) -> Self {
         let random = fastrand::Rng::with_seed(seed);
         Self::with(random, SyncPolicy::Never, 2000, 40, 64)
     }
 
-    pub(crate) fn of_short_lives(seed: u64) -> Self {
+    pub(super) fn of_short_lives(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let capacity = [1, 2, 3, 16][random.usize(..4)];
         let record_size = [8, 12, 44][random.usize(..3)];
@@ -19,7 +20,7 @@ impl Trial {
     }
 
     /// Many processes that die early: more crash ranges than a checkpoint page holds.
-    pub(crate) fn run_many_kills(mut self) -> (Vec<String>, bool) {
+    pub(super) fn run_many_kills(mut self) -> Report {
         self.create();
         let mut is_full = false;
         for _ in 0..60 {
@@ -34,11 +35,12 @@ impl Trial {
             self.crash(Crash::Kill, None);
             is_full |= [8192, 12288].iter().any(|page| self.peek_word(page + 48) == 24);
         }
-        (self.oracle.lock().violations.clone(), is_full)
+        self.oracle.lock().count("full table of crash ranges", is_full);
+        self.report()
     }
 
     /// Processes on a ring of a few records that die while they append the next one or two.
-    pub(crate) fn run_short_lives(mut self) -> Vec<String> {
+    pub(super) fn run_short_lives(mut self) -> Report {
         self.looks = 40;
         self.create();
         self.look_between_stores();
@@ -55,18 +57,19 @@ impl Trial {
             let _ = self.disk.disarm();
             let event = self.pick(Crash::Cut, 30, Crash::Kill);
             self.crash(event, None);
-            if !self.oracle.lock().violations.is_empty() {
+            if !self.oracle.lock().report.violations.is_empty() {
                 break;
             }
         }
-        self.oracle.lock().violations.clone()
+        self.report()
     }
 
     fn die_appending(&mut self, producer: &mut Producer) {
         if self.random.u8(..4) == 0 {
             // A jump begins with the page of its limit: past that.
             self.disk.arm(Crash::Kill, self.random.u64(66..80));
-            let _ = self.append_at(producer);
+            let gap = self.draw_gap();
+            let _ = self.append_at(producer, gap);
         } else {
             // So that the steps are those of the append, not of its limit's page.
             let _ = producer.raise_limit_early();

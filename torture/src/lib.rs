@@ -1,0 +1,9 @@
+//! Breaks ringkeep in every way that a machine can break, and judges what is left.
+//!
+//! Each module is one layer: it makes trials of one kind and returns a [`report::Report`]. The
+//! command `ringkeep-torture` runs them at any length; the tests of the library run a share of them
+//! on each `cargo test`. Fault models and promises are in `docs/DURABILITY.md`.
+
+pub mod power_cut;
+pub mod report;
+pub mod work;

@@ -1,0 +1,88 @@
+//! The command: runs a layer of the torture, tells progress on standard error and the outcomes on
+//! standard output. Exit 1 on a violation, 2 on wrong usage.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use ringkeep_torture::{
+    power_cut::{self, Plan, exhaustive},
+    report::Report,
+    work,
+};
+
+/// Breaks ringkeep in every way that a machine can break, and judges what is left.
+#[derive(Debug, Parser)]
+#[command(name = "ringkeep-torture", version)]
+struct Arguments {
+    #[command(subcommand)]
+    layer: Layer,
+    /// The last line on standard output is one of JSON.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Layer {
+    /// Deaths and power cuts at any step, on a simulated disk (F1, F2, F3).
+    PowerCut {
+        /// Crashes to be made. A trial is an archive with several of them.
+        #[arg(long, default_value_t = 20_000)]
+        trials: u64,
+        /// Of the first trial; that of the next one is larger by 1.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// One trial, told step by step on standard error.
+        #[arg(long)]
+        trace: bool,
+    },
+    /// Short scripts on a ring of eight slots: every cut, and of each every outcome (F2).
+    Exhaustive {
+        /// One script of so many, beginning with the first.
+        #[arg(long, default_value_t = 1)]
+        share: usize,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let report = match &arguments.layer {
+        Layer::PowerCut { trials, seed, trace } => cut_power(*trials, *seed, *trace),
+        Layer::Exhaustive { share } => exhaust(*share),
+    };
+    match tell(&report, arguments.json) {
+        Ok(()) if report.violations.is_empty() => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn tell(report: &Report, json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for (class, count) in &report.outcomes {
+        writeln!(out, "{count:>12}  {class}")?;
+    }
+    for violation in &report.violations {
+        eprintln!("VIOLATION: {violation}");
+    }
+    writeln!(out, "{} trials, {} violations", report.trials, report.violations.len())?;
+    if json { writeln!(out, "{}", report.to_json()) } else { Ok(()) }
+}
+
+fn cut_power(trials: u64, seed: u64, trace: bool) -> Report {
+    if trace {
+        return power_cut::trial(seed, true);
+    }
+    let plan = Plan { first: seed, step: 1, crashes: trials, threads: work::processors() };
+    let mut report = power_cut::run(&plan);
+    report.require(&power_cut::CLASSES);
+    report
+}
+
+fn exhaust(share: usize) -> Report {
+    let scripts = (0..exhaustive::scripts()).step_by(share.max(1));
+    let mut report = work::all(work::processors(), scripts, exhaustive::script, |_| false);
+    report.require(&exhaustive::CLASSES);
+    report
+}

@@ -1,0 +1,59 @@
+//! Trials on all processors.
+
+use std::{num::NonZeroUsize, thread};
+
+use parking_lot::Mutex;
+
+use crate::report::Report;
+
+/// More violations than these tell nothing new.
+const VIOLATIONS_MAX: usize = 10;
+/// Trials from one word of progress to the next.
+const TRIALS_TOLD: u64 = 1000;
+
+/// Makes the trial of each number, until there are no more, or `enough` says so, or too many
+/// promises were broken.
+pub fn all(
+    threads: usize,
+    numbers: impl Iterator<Item = u64> + Send,
+    trial: impl Fn(u64) -> Report + Sync,
+    enough: impl Fn(&Report) -> bool + Sync,
+) -> Report {
+    let shared = Mutex::new((numbers, Report::default()));
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    // The lock is not held during the trial.
+                    let number = next(&mut shared.lock(), &enough);
+                    let Some(number) = number else { return };
+                    let found = trial(number);
+                    join(&mut shared.lock().1, found);
+                }
+            });
+        }
+    });
+    shared.into_inner().1
+}
+
+fn next(
+    (numbers, report): &mut (impl Iterator<Item = u64>, Report),
+    enough: &impl Fn(&Report) -> bool,
+) -> Option<u64> {
+    let is_enough = report.violations.len() >= VIOLATIONS_MAX || enough(report);
+    if is_enough { None } else { numbers.next() }
+}
+
+fn join(report: &mut Report, found: Report) {
+    let told = report.trials / TRIALS_TOLD;
+    report.join(found);
+    if report.trials / TRIALS_TOLD > told {
+        eprintln!("{} trials, {} violations", report.trials, report.violations.len());
+    }
+}
+
+/// As many threads as there are processors.
+#[must_use]
+pub fn processors() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
