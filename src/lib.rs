@@ -9,6 +9,7 @@ compile_error!("ringkeep runs on 64-bit Linux: x86_64 or aarch64");
 
 mod disk;
 mod error;
+mod planted;
 mod ring;
 
 pub use disk::sync::SyncPolicy;

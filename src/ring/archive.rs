@@ -28,6 +28,7 @@ use super::{
 use crate::{
     disk::seam::{Access, BootId, Disk, File, FileId, FileKind, network_file_system},
     error::{Corruption, Error, Foreign, Result},
+    planted::planted,
 };
 
 /// Looks at the pages until they agree, that often at most; a producer moves them rarely.
@@ -88,7 +89,10 @@ impl Archive {
     /// Opens an archive. Whoever writes takes its lock before anything else.
     pub(crate) fn open(disk: &Disk, path: &Path, opening: Opening) -> Result<Self> {
         let file = disk.open(path, opening.access).map_err(cannot_open(path))?;
-        if opening.access == Access::Write && !file.try_lock().map_err(Error::io("lock", path))? {
+        let locked = planted("lock_not_respected")
+            || opening.access == Access::Read
+            || file.try_lock().map_err(Error::io("lock", path))?;
+        if !locked {
             return Err(Error::Locked { path: path.into() });
         }
         Self::from_first_file(disk, path, file, opening)
@@ -165,7 +169,11 @@ impl Archive {
             let checkpoint = Checkpoint::decode(&bytes, self.identity.salt).ok()?;
             Some((checkpoint, page))
         };
-        [valid(0), valid(1)].into_iter().flatten().max_by_key(|(found, _)| found.sequence)
+        let mut found = [valid(0), valid(1)].into_iter().flatten();
+        if planted("first_valid_checkpoint_rules") {
+            return found.next();
+        }
+        found.max_by_key(|(found, _)| found.sequence)
     }
 
     /// What the pages say, looked at until two looks agree or the hot page is believed.
@@ -205,8 +213,8 @@ impl Archive {
 
     /// The rules of which page counts.
     fn conclude(&self, hot: HotPage, checkpoint: Checkpoint) -> View {
-        let believed = hot.boot == self.boot
-            && hot.file == self.file_id
+        let believed = (hot.boot == self.boot || planted("hot_page_believed_across_a_boot"))
+            && (hot.file == self.file_id || planted("hot_page_of_another_file_believed"))
             && checkpoint.durable <= hot.next
             && hot.durable <= hot.next
             && hot.next <= hot.claim
@@ -231,7 +239,8 @@ impl Archive {
         let capacity = self.geometry().capacity;
         // After a power cut: every id below the limit may have been handed out, none at or above it
         // was. What lies between durable and the limit proves itself, id by id.
-        let limit = checkpoint.limit;
+        let reused = planted("ids_used_twice_after_a_power_cut");
+        let limit = if reused { checkpoint.durable } else { checkpoint.limit };
         let crashed = CrashRange { first: checkpoint.durable, end: limit };
         View {
             believed: false,
@@ -334,7 +343,8 @@ impl Archive {
     #[inline]
     fn oldest_of(&self, claim: u64, kept: u64, next: u64) -> u64 {
         let Geometry { capacity, slots, .. } = *self.geometry();
-        claim.saturating_sub(slots).max(next.saturating_sub(capacity)).max(kept)
+        let longer = if planted("window_too_long") { slots - capacity + 1 } else { 0 };
+        claim.saturating_sub(slots).max(next.saturating_sub(capacity + longer)).max(kept)
     }
 
     /// Whether the path leads to another file now.
@@ -371,6 +381,10 @@ pub(crate) fn with_range(ranges: &[CrashRange], new: CrashRange, oldest: u64) ->
         }
     }
     while joined.len() > RANGES_MAX {
+        if planted("oldest_crash_range_dropped") {
+            joined.remove(0);
+            continue;
+        }
         let gap = |at: usize| joined[at + 1].first - joined[at].end;
         let nearest = (0..joined.len() - 1).min_by_key(|&at| gap(at)).unwrap_or(0);
         joined[nearest].end = joined[nearest + 1].end;
@@ -421,6 +435,7 @@ pub(crate) fn read_identity(file: &File, path: &Path) -> Result<Identity> {
         NoIdentity::Damaged(corruption) => Error::damaged(path, 0)(corruption),
     })?;
     match identity.file_bytes() {
+        _ if planted("short_file_accepted") => Ok(identity),
         expected_bytes if found_bytes < expected_bytes => Err(short(expected_bytes)),
         _ => Ok(identity),
     }
@@ -428,7 +443,7 @@ pub(crate) fn read_identity(file: &File, path: &Path) -> Result<Identity> {
 
 fn check_same_archive(path: &Path, found: &Identity, first: &Identity, index: u32) -> Result<()> {
     let expected = Identity { shard: index, ..first.clone() };
-    if *found == expected {
+    if *found == expected || planted("shard_of_another_archive_accepted") {
         return Ok(());
     }
     Err(Error::MixedShards {

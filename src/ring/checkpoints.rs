@@ -7,7 +7,10 @@ use super::{
     layout::{CHECKPOINT_BYTES, CHECKPOINTS, Checkpoint, CrashRange},
     lookup::ID_END,
 };
-use crate::error::{Corruption, Error, Result};
+use crate::{
+    error::{Corruption, Error, Result},
+    planted::planted,
+};
 
 /// The limit's step doubles while raising it that often: up to a second's worth of records.
 const STEP_WORTH: Duration = Duration::from_secs(1);
@@ -42,7 +45,7 @@ impl Checkpoints {
     /// Stores a page with the next sequence number over the older one, and flushes it.
     pub(crate) fn write(&mut self, archive: &Archive, page: Checkpoint) -> Result<()> {
         let page = Checkpoint { sequence: self.newest.sequence + 1, ..page };
-        let older = 1 - self.page;
+        let older = if planted("one_checkpoint_copy") { self.page } else { 1 - self.page };
         archive.pages.write(CHECKPOINTS[older], &page.encode(archive.identity.salt));
         archive.pages.sync(CHECKPOINTS[older], CHECKPOINT_BYTES)?;
         archive.cursors().set_proven(page.sequence);
@@ -58,6 +61,10 @@ impl Checkpoints {
         ids: Range<u64>,
         kept: u64,
     ) -> Result<()> {
+        if planted("limit_not_persisted") {
+            self.newest.limit = self.newest.limit.max(ids.end + self.step);
+            return Ok(());
+        }
         let limit = self.newest.limit.max(ids.end).max((ids.start + self.step).min(ID_END));
         self.write(archive, Checkpoint { limit, kept, ..self.present(archive) })?;
         let now = archive.disk.now();
@@ -71,7 +78,7 @@ impl Checkpoints {
     /// Makes the clock step at least this. Rounded up to a power of two: records in no order at all
     /// cost 64 pages, not one each.
     pub(crate) fn raise_clock_step(&mut self, archive: &Archive, step: u64) -> Result<()> {
-        if step <= self.newest.clock_step {
+        if step <= self.newest.clock_step || planted("clock_step_not_persisted") {
             return Ok(());
         }
         let clock_step = step.checked_next_power_of_two().unwrap_or(u64::MAX);

@@ -22,7 +22,10 @@ use std::sync::atomic::{
 };
 
 use super::{layout::hot, pages::Pages};
-use crate::disk::seam::{BootId, FileId};
+use crate::{
+    disk::seam::{BootId, FileId},
+    planted::planted,
+};
 
 /// The words of the hot page.
 #[derive(Debug, Clone, Copy)]
@@ -114,13 +117,17 @@ impl Cursors<'_> {
     /// Announces that slots below `touched` (and below `claim`, when it moves) will be overwritten.
     #[inline]
     pub(crate) fn announce(self, claim: Option<u64>, touched: u64) {
-        if let Some(claim) = claim {
+        if let (Some(claim), false) = (claim, planted("claim_not_raised")) {
             self.0.store(hot::CLAIM, claim, Relaxed);
         }
-        self.0.store(hot::TOUCHED, touched, Relaxed);
+        if !planted("touched_not_kept") {
+            self.0.store(hot::TOUCHED, touched, Relaxed);
+        }
         // Release: pairs with the readers' fence after a copy. A release store of claim would not
         // do: it orders what is before it, and the slots come after.
-        fence(Release);
+        if !planted("fence_of_the_writer_missing") {
+            fence(Release);
+        }
     }
 
     /// As `announce` for a jump, where touched comes first: a claim far ahead without it would lap
@@ -135,10 +142,14 @@ impl Cursors<'_> {
     /// Makes every record below `next` visible.
     #[inline]
     pub(crate) fn publish(self, next: u64) {
-        self.0.store(hot::NEXT, next, Release);
+        let order = if planted("next_published_relaxed") { Relaxed } else { Release };
+        self.0.store(hot::NEXT, next, order);
     }
 
     pub(crate) fn begin_rewrite(self) {
+        if planted("counter_not_moved") {
+            return;
+        }
         let counter = self.0.load(hot::COUNTER);
         // Release: whoever sees the counter odd sees the whole redo slot.
         self.0.store(hot::COUNTER, counter.wrapping_add(1), Release);
@@ -148,6 +159,9 @@ impl Cursors<'_> {
 
     /// Release: whoever sees the counter even sees the whole slot.
     pub(crate) fn end_rewrite(self) {
+        if planted("counter_not_moved") {
+            return;
+        }
         let counter = self.0.load(hot::COUNTER);
         self.0.store(hot::COUNTER, counter.wrapping_add(1), Release);
     }

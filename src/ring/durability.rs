@@ -29,7 +29,10 @@ use super::{
     recover::Recovered,
     redo,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    planted::planted,
+};
 
 /// Shared by a producer and its flusher.
 #[derive(Debug)]
@@ -106,7 +109,7 @@ impl Durability {
                 raise_requested: false,
                 stop: false,
                 interval: None,
-                unproven,
+                unproven: if planted("unproven_slots_not_stored_again") { 0..0 } else { unproven },
                 clean: next,
                 clean_wanted: next,
             }),
@@ -120,6 +123,7 @@ impl Durability {
     #[inline]
     pub(crate) fn check(&self) -> Result<()> {
         match self.poison.get() {
+            Some(_) if planted("poison_forgotten") => Ok(()),
             None => Ok(()),
             Some(poison) => Err(poison.error()),
         }
@@ -148,7 +152,9 @@ impl Durability {
         match stored {
             Ok(stored) => Ok(stored),
             Err(error) => {
-                self.poison.get_or_init(|| Poison::of(&error, &self.archive.path));
+                if !planted("failed_store_forgotten") {
+                    self.poison.get_or_init(|| Poison::of(&error, &self.archive.path));
+                }
                 self.telling(Err(error))
             }
         }
@@ -189,6 +195,9 @@ impl Durability {
             self.telling(self.syncing(|| store_again(archive, &sync.unproven)))?;
         }
         let durable = archive.cursors().durable();
+        if planted("acknowledged_before_the_sync") {
+            archive.cursors().set_durable(sync.target.max(durable));
+        }
         if durable < sync.target {
             self.telling(self.syncing(|| sync_slots(archive, durable..sync.target)))?;
             archive.syncs.fetch_add(1, Relaxed);
@@ -385,7 +394,9 @@ impl Durability {
 
     /// Data first, then the page that calls it durable: in one flush the page could arrive alone.
     pub(crate) fn close(&self) -> Result<()> {
-        self.sync()?;
+        if !planted("checkpoint_before_the_data") {
+            self.sync()?;
+        }
         let mut checkpoints = self.checkpoints.lock();
         self.telling(self.syncing(|| self.write_closing_page(&mut checkpoints)))
     }

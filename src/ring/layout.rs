@@ -12,7 +12,10 @@ use super::{
     lookup::{Geometry, ID_END, Id, RECORD_BYTES_MAX, SHARDS_MAX, Sharding},
     schema::SCHEMA_BYTES_MAX,
 };
-use crate::error::{ArchiveId, Corruption};
+use crate::{
+    error::{ArchiveId, Corruption},
+    planted::planted,
+};
 
 pub(crate) const PAGE: usize = 4096;
 const PAGE_BYTES: u64 = PAGE as u64;
@@ -339,7 +342,8 @@ fn seeded_crc(salt: u32, bytes: &[u8]) -> u32 {
 }
 
 fn expect_field(field: &'static str, value: u64, holds: bool) -> Result<(), Corruption> {
-    if holds { Ok(()) } else { Err(Corruption::Field { field, value }) }
+    let accepts = holds || planted("fields_not_checked");
+    if accepts { Ok(()) } else { Err(Corruption::Field { field, value }) }
 }
 
 fn u32_at(page: &[u8; PAGE], offset: usize) -> u32 {

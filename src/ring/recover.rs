@@ -26,6 +26,7 @@ use super::{
 use crate::{
     disk::seam::Access,
     error::{Error, Result},
+    planted::planted,
 };
 
 /// What opening found out.
@@ -84,6 +85,9 @@ fn fill_holes(archive: &Archive) -> Result<()> {
 /// here is called durable, the name it lies under has to be.
 fn sync_names(archive: &Archive) -> Result<()> {
     let directory = directory_of(&archive.path);
+    if planted("names_not_synced") {
+        return Ok(());
+    }
     match archive.disk.sync_directory(directory) {
         // A directory that this user may not read cannot be synced by it; whoever created the
         // archive could, and has done so unless it died just then.
@@ -93,10 +97,14 @@ fn sync_names(archive: &Archive) -> Result<()> {
 }
 
 fn prove_checkpoint(archive: &Archive) -> Result<()> {
+    if planted("proven_checkpoints_stored_again") {
+        store_both_checkpoints(archive)?;
+    }
     let (newest, page) = newest_checkpoint(archive)?;
     let cursors = archive.cursors();
     match cursors.proven(archive.boot, archive.file_id) {
         Some(sequence) if sequence == newest.sequence => {}
+        Some(_) if planted("checkpoint_not_proven_at_opening") => {}
         // Its flush never returned, so nobody relied on it: it may be torn now.
         Some(_) => {
             archive.pages.write(CHECKPOINTS[page], &newest.encode(archive.identity.salt));
@@ -113,6 +121,16 @@ fn prove_checkpoint(archive: &Archive) -> Result<()> {
     Ok(())
 }
 
+/// How it was before torn sectors were tried: each page is in flight at once with the other.
+fn store_both_checkpoints(archive: &Archive) -> Result<()> {
+    for offset in CHECKPOINTS {
+        let mut page = [0; CHECKPOINT_BYTES];
+        archive.pages.read(offset, &mut page);
+        archive.pages.write(offset, &page);
+    }
+    archive.pages.sync(CHECKPOINTS[0], CHECKPOINTS[1] + CHECKPOINT_BYTES - CHECKPOINTS[0])
+}
+
 /// A good slot keeps its bytes, for the redo slot may be older than it; it is stored again before
 /// the redo slot is cleared. A redo slot that was not flushed before its slot counts only in the
 /// boot that wrote it: after a power cut it could bring back the version before the last.
@@ -120,7 +138,8 @@ fn finish_rewrite(archive: &Archive, view: &View) -> Result<()> {
     let capacity = archive.geometry().capacity;
     let kept = view.next.saturating_sub(capacity).max(view.kept)..view.next;
     let died_inside = view.believed && !view.hot.counter.is_multiple_of(2);
-    let counts = |redo: &Redo| kept.contains(&redo.id.0) && (died_inside || redo.through);
+    let any = planted("redo_of_another_boot_believed");
+    let counts = |redo: &Redo| kept.contains(&redo.id.0) && (died_inside || redo.through || any);
     if let Some(redo) = redo::load_any(archive).filter(counts) {
         restore(archive, &redo, died_inside)?;
     }
@@ -158,7 +177,8 @@ fn record_crash(archive: &Archive, view: &View, next: u64, claim: u64) -> Result
         CrashRange { first: page.durable, end: page.limit }
     };
     let covers = |range: &CrashRange| range.first <= crashed.first && crashed.end <= range.end;
-    let is_new = crashed.first < crashed.end && !page.ranges.iter().any(covers);
+    let is_new = crashed.first < crashed.end && !page.ranges.iter().any(covers)
+        || planted("recovery_not_idempotent");
     let far = page.limit > next.saturating_add(step_max(archive));
     let limit = if far { claim } else { page.limit };
     // A jump died behind its page: the ids that it would have dropped are handed out now.
@@ -166,7 +186,10 @@ fn record_crash(archive: &Archive, view: &View, next: u64, claim: u64) -> Result
     if is_new || limit != page.limit || undone {
         // Forgotten is what the old next left behind: the new one shows only after this page.
         let oldest = view.next.saturating_sub(archive.geometry().capacity);
-        let ranges = with_range(&view.ranges, crashed, oldest);
+        let ranges = match planted("crash_ranges_forgotten") {
+            true => page.ranges.clone(),
+            false => with_range(&view.ranges, crashed, oldest),
+        };
         let (durable, kept) = (view.durable, view.kept);
         checkpoints.write(archive, Checkpoint { durable, limit, kept, ranges, ..page })?;
     }
@@ -179,10 +202,12 @@ fn show(archive: &Archive, view: &View, next: u64, claim: u64) {
     if view.believed {
         // Each store leaves a page that is still right: dying in here must not look like a power
         // cut.
-        cursors.set_claim(claim);
+        cursors.set_claim(if planted("claim_lowered_on_reopen") { next } else { claim });
         cursors.publish(next);
         cursors.set_touched(next);
-        cursors.set_epoch(epoch);
+        if !planted("epoch_not_moved") {
+            cursors.set_epoch(epoch);
+        }
     } else {
         cursors.refill(&HotPage {
             claim,

@@ -16,7 +16,7 @@ use super::{
     pages,
     slot::{self, Content},
 };
-use crate::error::Result;
+use crate::{error::Result, planted::planted};
 
 /// What a complete redo slot holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub(crate) fn store(
     pages.write(REDO_PAYLOAD, payload);
     pages.write(REDO_PAYLOAD + payload.len(), &crc.to_le_bytes());
     pages.store(REDO, encode_redo(id, through), Release);
-    if !through {
+    if !through || planted("redo_slot_not_synced") {
         return Ok(());
     }
     pages.sync(REDO, 8 + payload.len() + 4)

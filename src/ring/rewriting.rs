@@ -3,7 +3,10 @@
 use super::{
     budget::FOLIO_BYTES, flush::sync_slots, lookup::Id, read::Read, redo, slot, writer::Writer,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    planted::planted,
+};
 
 impl Writer {
     /// The redo slot holds the new content before the slot is touched, so that a crash, or a reader
@@ -23,7 +26,7 @@ impl Writer {
         }
         self.make_room_for_rewrite(Id(id))?;
         let no_new_sync = self.durability.hold_syncs();
-        let through = id < no_new_sync.floor;
+        let through = id < no_new_sync.floor && !planted("rewrite_not_written_through");
         let rewrite = || self.rewrite_slot(Id(id), payload, through);
         let result = if through { self.durability.syncing(rewrite) } else { rewrite() };
         drop(no_new_sync);
@@ -55,7 +58,9 @@ impl Writer {
             Some(payload) => (payload, slot::checksum(salt, id, payload)),
             None => (zeros, slot::marker_checksum(salt, id, zeros)),
         };
-        redo::store(archive, id, payload, crc, through)?;
+        if !planted("rewrite_without_redo_slot") {
+            redo::store(archive, id, payload, crc, through)?;
+        }
         archive.cursors().begin_rewrite();
         // Nothing is stored that the redo slot and the counter do not cover.
         archive.pages.check()?;

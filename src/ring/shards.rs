@@ -31,6 +31,7 @@ use crate::{
         seam::{Access, File},
     },
     error::{Error, Result},
+    planted::planted,
 };
 
 /// All slots.
@@ -305,9 +306,13 @@ impl Shards {
 
     /// Makes neighbouring slots that do not wrap durable, and maybe more.
     pub(crate) fn sync(&self, slots: Range<u64>) -> Result<()> {
-        self.run(slots, |first, count| match &self.form {
-            Form::Mapped(regions) => regions[first.shard].sync(first.slot, count),
-            Form::ByPosition { .. } => self.files[first.shard].sync(),
+        self.run(slots, |first, count| {
+            let sync = || match &self.form {
+                Form::Mapped(regions) => regions[first.shard].sync(first.slot, count),
+                Form::ByPosition { .. } => self.files[first.shard].sync(),
+            };
+            let again = planted("failed_sync_tried_again");
+            if again { sync().or_else(|_| sync()) } else { sync() }
         })
     }
 
@@ -337,6 +342,8 @@ impl Shards {
             let place = self.geometry.place_of(SlotIndex(first));
             let here = (slots.end - first).min(self.geometry.slots_per_shard - place.slot as u64);
             let count = usize::try_from(here).unwrap_or(usize::MAX);
+            let wrong = planted("wrong_file_synced_at_a_boundary");
+            let place = if wrong { self.geometry.place_of(SlotIndex(slots.start)) } else { place };
             action(place, count).map_err(self.failed("sync", place.shard))?;
             first += here;
         }

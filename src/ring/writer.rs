@@ -18,7 +18,10 @@ use super::{
     slot,
     views::refuse_inside_view,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    planted::planted,
+};
 
 /// What is published under neighbouring ids.
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +104,9 @@ impl Writer {
         }
         let claim = self.claim_for(first, end)?;
         self.archive.cursors().announce(claim, end);
+        if planted("published_before_it_is_stored") {
+            self.archive.cursors().publish(end);
+        }
         let stored = self.store(first, piece);
         self.durability.storing(stored)?;
         self.archive.cursors().publish(end);
@@ -185,7 +191,9 @@ impl Writer {
         self.durability.storing(stored)?;
         let cursors = self.archive.cursors();
         // Before next: nobody may look for the skipped ids.
-        cursors.set_kept(id);
+        if !planted("kept_not_moved_by_a_jump") {
+            cursors.set_kept(id);
+        }
         cursors.publish(end);
         self.helpers.published(end);
         self.durability.check_pages()
