@@ -95,7 +95,7 @@ impl Archive {
         if !locked {
             return Err(Error::Locked { path: path.into() });
         }
-        Self::from_first_file(disk, path, file, opening)
+        Self::from_first_file(disk, path, Arc::new(file), opening)
     }
 
     /// Checks every identity page, and maps if that is wanted; `file` is locked already if it is to
@@ -103,14 +103,13 @@ impl Archive {
     pub(crate) fn from_first_file(
         disk: &Disk,
         path: &Path,
-        file: File,
+        file: Arc<File>,
         opening: Opening,
     ) -> Result<Self> {
         let kind = file.file_system_type().map_err(Error::io("look at", path))?;
         refuse_network_file_system(kind, path)?;
         let identity = read_identity(&file, path)?;
         check_same_archive(path, &identity, &identity, 0)?;
-        let file = Arc::new(file);
         let mut files = vec![Arc::clone(&file)];
         for index in 1..identity.geometry.shards {
             let path = shard_path(path, index);

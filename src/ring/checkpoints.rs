@@ -49,6 +49,7 @@ impl Checkpoints {
         archive.pages.write(CHECKPOINTS[older], &page.encode(archive.identity.salt));
         archive.pages.sync(CHECKPOINTS[older], CHECKPOINT_BYTES)?;
         archive.cursors().set_proven(page.sequence);
+        archive.pages.check()?;
         (self.newest, self.page) = (page, older);
         Ok(())
     }

@@ -11,6 +11,7 @@ use std::{
     ffi::OsString,
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
@@ -38,13 +39,13 @@ pub(crate) struct Blueprint {
     pub(crate) mode: u32,
 }
 
-/// Creates an archive and returns it open and locked.
+/// Creates an archive and returns it open and locked, beside what takes it away again.
 pub(crate) fn create(
     disk: &Disk,
     path: &Path,
     blueprint: &Blueprint,
     opening: Opening,
-) -> Result<Archive> {
+) -> Result<(Archive, Made)> {
     // A budget too small is refused before anything is made.
     Budget::of(path, &blueprint.geometry, opening)?;
     let directory = directory_of(path);
@@ -52,27 +53,38 @@ pub(crate) fn create(
     let kind = kind.map_err(Error::io("find the directory", directory))?;
     refuse_network_file_system(kind, path)?;
     refuse_existing(disk, path)?;
-    let first = lock_first_file(disk, path, blueprint)?;
-    let mut made = Made { disk, paths: vec![temporary(path)] };
-    let result = build(disk, path, blueprint, &first, &mut made);
-    if let Err(error) = result {
-        made.undo();
-        return Err(error);
-    }
-    Archive::from_first_file(disk, path, first, opening)
+    let mut made = lock_first_file(disk, path, blueprint)?;
+    build(disk, path, blueprint, &mut made)?;
+    let archive = Archive::from_first_file(disk, path, Arc::clone(&made.first), opening)?;
+    Ok((archive, made))
 }
 
-/// Files made so far, under the names they have now.
-struct Made<'a> {
-    disk: &'a Disk,
+/// Files made so far, under the names they have now. Dropped, it removes them again: a creation
+/// that fails leaves nothing behind.
+#[derive(Debug)]
+pub(crate) struct Made {
+    disk: Disk,
+    /// It holds the lock.
+    first: Arc<File>,
     paths: Vec<PathBuf>,
 }
 
-impl Made<'_> {
-    /// Removes everything again, the file that holds the lock last.
-    fn undo(&mut self) {
+impl Made {
+    /// The archive stays.
+    pub(crate) fn keep(mut self) {
+        self.paths.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // A producer that failed late has given the lock up, and another one may have it.
+        if self.paths.is_empty() || !self.first.try_lock().unwrap_or(false) {
+            return;
+        }
+        // The file that holds the lock goes last. What cannot be removed is cleared away by the
+        // next creation.
         for path in self.paths.drain(..).rev() {
-            // What cannot be removed is cleared away by the next creation.
             let _ = self.disk.remove(&path);
         }
     }
@@ -86,7 +98,7 @@ fn refuse_existing(disk: &Disk, path: &Path) -> Result<()> {
     }
 }
 
-fn lock_first_file(disk: &Disk, path: &Path, blueprint: &Blueprint) -> Result<File> {
+fn lock_first_file(disk: &Disk, path: &Path, blueprint: &Blueprint) -> Result<Made> {
     let temporary = temporary(path);
     for _ in 0..TRIES_MAX {
         let file = disk.create(&temporary, blueprint.mode);
@@ -97,25 +109,20 @@ fn lock_first_file(disk: &Disk, path: &Path, blueprint: &Blueprint) -> Result<Fi
         // Between opening and locking, its owner may have finished and renamed it.
         let id = file.id().map_err(Error::io("look at", &temporary))?;
         if disk.identify(&temporary).is_ok_and(|now| now == id) {
-            return Ok(file);
+            let (disk, paths) = (disk.clone(), vec![temporary]);
+            return Ok(Made { disk, first: Arc::new(file), paths });
         }
     }
     Err(Error::Locked { path: path.into() })
 }
 
-fn build(
-    disk: &Disk,
-    path: &Path,
-    blueprint: &Blueprint,
-    first: &File,
-    made: &mut Made<'_>,
-) -> Result<()> {
+fn build(disk: &Disk, path: &Path, blueprint: &Blueprint, made: &mut Made) -> Result<()> {
     // Under the lock: an archive that was finished before it is seen, and so are leftovers.
     refuse_existing(disk, path)?;
     remove_leftovers(disk, path)?;
     let identity = new_identity(disk, path, blueprint)?;
     let geometry = &blueprint.geometry;
-    fill(first, &identity).map_err(making(path, geometry))?;
+    fill(&made.first, &identity).map_err(making(path, geometry))?;
     for shard in 1..geometry.shards {
         let name = temporary(&shard_path(path, shard));
         let file = disk.create(&name, blueprint.mode).map_err(making(path, geometry))?;

@@ -258,8 +258,10 @@ impl RingOptions {
     pub fn create(&self, path: impl AsRef<Path>) -> Result<Producer> {
         let blueprint = self.blueprint()?;
         let opening = self.write.opening();
-        let archive = create(&self.write.disk, path.as_ref(), &blueprint, opening)?;
-        Producer::start(archive, self.write.policy)
+        let (archive, made) = create(&self.write.disk, path.as_ref(), &blueprint, opening)?;
+        let producer = Producer::start(archive, self.write.policy)?;
+        made.keep();
+        Ok(producer)
     }
 
     /// Opens an archive that has this record size and capacity; and these files and this schema,

@@ -151,6 +151,7 @@ impl Producer {
         producer.set_sync(policy);
         // Whoever waited while there was no producer looks again now.
         producer.writer.archive.cursors().wake();
+        producer.writer.archive.pages.check()?;
         Ok(producer)
     }
 

@@ -4,6 +4,8 @@
 //! command `ringkeep-torture` runs them at any length; the tests of the library run a share of them
 //! on each `cargo test`. Fault models and promises are in `docs/DURABILITY.md`.
 
+pub mod damage;
+pub mod errors;
 pub mod power_cut;
 pub mod report;
 pub mod work;

@@ -8,6 +8,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use ringkeep_torture::{
+    damage, errors,
     power_cut::{self, Plan, exhaustive},
     report::Report,
     work,
@@ -44,6 +45,14 @@ enum Layer {
         #[arg(long, default_value_t = 1)]
         share: usize,
     },
+    /// Every call of the disk fails in turn, under every public operation (F5).
+    Errors,
+    /// Flipped bits, prefixes, spoilt blocks, mixed-up shards, bent fields (F4, F6).
+    Damage {
+        /// Bytes of the archive that is damaged.
+        #[arg(long, default_value_t = 64 << 10)]
+        bytes: usize,
+    },
 }
 
 fn main() -> ExitCode {
@@ -51,6 +60,8 @@ fn main() -> ExitCode {
     let report = match &arguments.layer {
         Layer::PowerCut { trials, seed, trace } => cut_power(*trials, *seed, *trace),
         Layer::Exhaustive { share } => exhaust(*share),
+        Layer::Errors => errors::run(),
+        Layer::Damage { bytes } => damage::run((*bytes).max(32 << 10)),
     };
     match tell(&report, arguments.json) {
         Ok(()) if report.violations.is_empty() => ExitCode::SUCCESS,

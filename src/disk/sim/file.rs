@@ -21,12 +21,12 @@ pub(crate) struct SimFile {
 
 impl SimFile {
     pub(crate) fn length(&self) -> io::Result<u64> {
-        self.disk.alive()?;
+        self.disk.call()?;
         Ok(self.disk.shared.state.lock().inodes[self.inode].length as u64)
     }
 
     pub(crate) fn kind(&self) -> io::Result<FileKind> {
-        self.disk.alive().map(|()| FileKind::Regular)
+        self.disk.call().map(|()| FileKind::Regular)
     }
 
     pub(crate) fn allocated_bytes(&self) -> io::Result<u64> {
@@ -34,12 +34,12 @@ impl SimFile {
     }
 
     pub(crate) fn file_system_type(&self) -> io::Result<u64> {
-        self.disk.alive()?;
+        self.disk.call()?;
         Ok(self.disk.shared.state.lock().file_system_type)
     }
 
     pub(crate) fn fill_holes(&self) -> io::Result<()> {
-        self.disk.alive()
+        self.disk.call()
     }
 
     pub(crate) fn allocate(&self, length: u64) -> io::Result<()> {
@@ -58,7 +58,7 @@ impl SimFile {
     }
 
     pub(crate) fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
-        self.disk.alive()?;
+        self.disk.call()?;
         let state = self.disk.shared.state.lock();
         let inode = &state.inodes[self.inode];
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
@@ -81,15 +81,18 @@ impl SimFile {
 
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
+        self.disk.call()?;
         if self.disk.shared.state.lock().is_write_to_fail() {
             return Err(io::Error::from_raw_os_error(libc::EIO));
         }
         for (at, piece) in (offset..).step_by(8).zip(bytes.chunks(8)) {
-            self.disk.change(|state| {
+            self.disk.alive()?;
+            {
+                let mut state = self.disk.shared.state.lock();
                 state.inodes[self.inode].cache.put(at, piece);
                 state.remember(self.inode, at, piece.len());
-                Ok(())
-            })?;
+            }
+            self.disk.step();
         }
         Ok(())
     }
@@ -100,7 +103,7 @@ impl SimFile {
     }
 
     pub(crate) fn read_ahead(&self, _bytes: Range<u64>) -> io::Result<()> {
-        self.disk.alive()
+        self.disk.call()
     }
 
     pub(crate) fn cached(&self) -> io::Result<Cached> {
@@ -110,7 +113,7 @@ impl SimFile {
 
     /// What is written back is not durable: there is nothing to see of it.
     pub(crate) fn write_back(&self, _bytes: Range<u64>) -> io::Result<()> {
-        self.disk.alive()
+        self.disk.call()
     }
 
     pub(crate) fn sync(&self) -> io::Result<()> {
@@ -119,6 +122,7 @@ impl SimFile {
     }
 
     pub(crate) fn map(&self, bytes: Range<u64>, access: Access) -> io::Result<Region> {
+        self.disk.call()?;
         let state = self.disk.shared.state.lock();
         if let Some(code) = state.no_mapping {
             return Err(io::Error::from_raw_os_error(code));
@@ -132,7 +136,7 @@ impl SimFile {
     }
 
     pub(crate) fn try_lock(&self) -> io::Result<bool> {
-        self.disk.alive()?;
+        self.disk.call()?;
         let free = !self.is_locked()?;
         if free {
             let owner = (self.handle, Arc::clone(&self.disk.process));
@@ -152,14 +156,14 @@ impl SimFile {
     }
 
     pub(crate) fn is_locked(&self) -> io::Result<bool> {
-        self.disk.alive()?;
+        self.disk.call()?;
         let state = self.disk.shared.state.lock();
         let lock = state.inodes[self.inode].lock.as_ref();
         Ok(lock.is_some_and(|(handle, owner)| *handle != self.handle && !owner.dead.load(SeqCst)))
     }
 
     pub(crate) fn id(&self) -> io::Result<FileId> {
-        self.disk.alive().map(|()| file_id(self.inode))
+        self.disk.call().map(|()| file_id(self.inode))
     }
 }
 

@@ -34,7 +34,7 @@ use std::{
 use parking_lot::Mutex;
 
 pub(crate) use file::SimFile;
-use state::{Inode, Rename, State};
+use state::{Fault, Inode, Rename, State};
 
 use super::{
     raw::Watch,
@@ -135,6 +135,41 @@ impl SimDisk {
     #[must_use]
     pub fn has_failed_a_write(&self) -> bool {
         self.shared.state.lock().writes_left.take().is_none()
+    }
+
+    /// Lets a call of this disk fail with an error of the operating system, after so many that do
+    /// not; and all later ones, if it is `for_good`. Stores through mappings are no calls.
+    pub fn fail_a_call(&self, after: u64, for_good: bool, code: i32) {
+        self.shared.state.lock().fault = Some(Fault { left: after, for_good, code, hits: 0 });
+    }
+
+    /// How many calls have failed for that; from now on all succeed.
+    #[must_use]
+    pub fn mend_calls(&self) -> u64 {
+        self.shared.state.lock().fault.take().map_or(0, |fault| fault.hits)
+    }
+
+    /// Overwrites bytes of a file, in the cache and on the disk, as a bad medium or another program
+    /// would. Bytes past its end are not stored.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such file.
+    pub fn poke(&self, path: &Path, offset: usize, bytes: &[u8]) {
+        let mut state = self.shared.state.lock();
+        let inode = state.find(path).expect("a file to damage");
+        state.inodes[inode].overwrite(offset, bytes);
+    }
+
+    /// Cuts a file short, or gives it back the length it had.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such file.
+    pub fn set_length(&self, path: &Path, length: usize) {
+        let mut state = self.shared.state.lock();
+        let inode = state.find(path).expect("a file to cut short");
+        (state.inodes[inode].length, state.inodes[inode].durable_length) = (length, length);
     }
 
     /// What `statfs` tells of the file system.
@@ -287,7 +322,7 @@ impl SimDisk {
 
     /// Runs a change of names or files, unless the process is dead; then a step.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
-        self.alive()?;
+        self.call()?;
         let result = change(&mut self.shared.state.lock());
         self.step();
         result
@@ -297,12 +332,19 @@ impl SimDisk {
         if self.is_dead() { Err(io::Error::other("the process is dead")) } else { Ok(()) }
     }
 
+    /// A call of this disk, which may be the one that is to fail.
+    fn call(&self) -> io::Result<()> {
+        self.alive()?;
+        let fault = self.shared.state.lock().next_fault();
+        fault.map_or(Ok(()), |code| Err(io::Error::from_raw_os_error(code)))
+    }
+
     fn file(&self, inode: usize) -> SimFile {
         SimFile { disk: self.clone(), inode, handle: self.shared.handles.fetch_add(1, SeqCst) }
     }
 
     pub(crate) fn open(&self, path: &Path, _access: Access) -> io::Result<SimFile> {
-        self.alive()?;
+        self.call()?;
         let inode = self.shared.state.lock().find(path)?;
         Ok(self.file(inode))
     }
@@ -339,7 +381,7 @@ impl SimDisk {
     }
 
     pub(crate) fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
-        self.alive()?;
+        self.call()?;
         let state = self.shared.state.lock();
         let inside = state.names.keys().filter(|path| path.parent() == Some(directory));
         Ok(inside.filter_map(|path| path.file_name().map(Into::into)).collect())
@@ -355,23 +397,23 @@ impl SimDisk {
     }
 
     pub(crate) fn identify(&self, path: &Path) -> io::Result<FileId> {
-        self.alive()?;
+        self.call()?;
         Ok(file_id(self.shared.state.lock().find(path)?))
     }
 
     pub(crate) fn file_system_type(&self, _directory: &Path) -> io::Result<u64> {
-        self.alive()?;
+        self.call()?;
         Ok(self.shared.state.lock().file_system_type)
     }
 
     pub(crate) fn boot_id(&self) -> io::Result<BootId> {
-        self.alive()?;
+        self.call()?;
         let boot = self.shared.state.lock().boot;
         Ok([boot, !boot])
     }
 
     pub(crate) fn random_bytes(&self, out: &mut [u8]) -> io::Result<()> {
-        self.alive()?;
+        self.call()?;
         self.shared.state.lock().random.fill(out);
         Ok(())
     }
@@ -389,7 +431,15 @@ impl SimDisk {
 impl SimDisk {
     fn sync_range(&self, inode: usize, offset: usize, length: usize) -> io::Result<()> {
         self.step();
-        self.change(|state| state.sync(inode, offset, length))
+        self.alive()?;
+        let synced = {
+            let mut state = self.shared.state.lock();
+            let fault = state.next_fault();
+            state.fail_next_sync |= fault.is_some();
+            state.sync(inode, offset, length)
+        };
+        self.step();
+        synced
     }
 }
 

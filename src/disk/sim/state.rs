@@ -33,11 +33,22 @@ pub(super) struct State {
     pub(super) no_space: bool,
     /// Writes by position until one fails, if one is to.
     pub(super) writes_left: Option<u64>,
+    /// The call that is to fail.
+    pub(super) fault: Option<Fault>,
     /// The error of every mapping.
     pub(super) no_mapping: Option<i32>,
     pub(super) is_reliable: bool,
     pub(super) file_system_type: u64,
     pub(super) now: Duration,
+}
+
+/// A call that is to fail, and perhaps all after it.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) left: u64,
+    pub(super) for_good: bool,
+    pub(super) code: i32,
+    pub(super) hits: u64,
 }
 
 /// A name that appears (`to`), goes (`from`), or both in one step.
@@ -72,6 +83,7 @@ impl State {
             fail_next_sync: false,
             no_space: false,
             writes_left: None,
+            fault: None,
             no_mapping: None,
             is_reliable: false,
             file_system_type: EXT4,
@@ -131,9 +143,19 @@ impl State {
             durable_names: self.durable_names.clone(),
             renames: self.renames.clone(),
             fuse: None,
+            fault: None,
             fired: None,
             ..*self
         }
+    }
+
+    /// Counts a call; the error it fails with, if it is to.
+    pub(super) fn next_fault(&mut self) -> Option<i32> {
+        let fault = self.fault.as_mut()?;
+        let fails = fault.left == 0 && (fault.for_good || fault.hits == 0);
+        fault.left = fault.left.saturating_sub(1);
+        fault.hits += u64::from(fails);
+        fails.then_some(fault.code)
     }
 
     /// Counts a write by position; whether it is the one that is to fail.
@@ -221,6 +243,13 @@ impl Inode {
             lock: None,
             ..*self
         }
+    }
+
+    pub(super) fn overwrite(&mut self, offset: usize, bytes: &[u8]) {
+        let end = (offset + bytes.len()).min(self.durable.len()).max(offset);
+        let bytes = &bytes[..end - offset];
+        self.cache.put(offset, bytes);
+        self.durable[offset..end].copy_from_slice(bytes);
     }
 
     /// What the disk has after a power cut: for the length and for each sector `choose` says which
