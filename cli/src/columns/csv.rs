@@ -72,14 +72,19 @@ fn quoted(line: &mut Vec<u8>, cell: &[u8]) {
     line.push(b'"');
 }
 
+/// Bytes of a byte order mark, with which some programs begin a file.
+const MARK_BYTES: usize = 3;
 /// More cells than any header has columns.
 const ENDS_MAX: usize = 1 << 17;
 
-/// Turns CSV into records, as its bytes arrive.
+/// Turns CSV into records, as its bytes arrive. (A clone of the reader in it would read nothing.)
 #[derive(Debug)]
 pub(crate) struct CsvDecoder {
     schema: Schema,
     reader: Reader,
+    /// The first bytes, until there are as many as a byte order mark has: the reader passes over
+    /// one only if it sees it whole. None from then on.
+    first: Option<Vec<u8>>,
     /// The cells of the row so far, and where each of them ends.
     text: Vec<u8>,
     ends: Vec<usize>,
@@ -103,6 +108,7 @@ impl CsvDecoder {
         Self {
             schema,
             reader: Reader::new(),
+            first: Some(Vec::new()),
             text: vec![0; 1024],
             ends: vec![0; 64],
             text_length: 0,
@@ -195,10 +201,8 @@ impl CsvDecoder {
         self.lines += line_feeds(&input[..breaks]);
         &input[breaks..]
     }
-}
 
-impl Decoder for CsvDecoder {
-    fn push(&mut self, mut input: &[u8], sink: &mut Sink<'_>) -> Result<(), Failure> {
+    fn read(&mut self, mut input: &[u8], sink: &mut Sink<'_>) -> Result<(), Failure> {
         // The reader takes an empty input for the end.
         let is_end = input.is_empty();
         loop {
@@ -244,9 +248,26 @@ impl Decoder for CsvDecoder {
             }
         }
     }
+}
+
+impl Decoder for CsvDecoder {
+    fn push(&mut self, input: &[u8], sink: &mut Sink<'_>) -> Result<(), Failure> {
+        let Some(mut first) = self.first.take() else {
+            return self.read(input, sink);
+        };
+        first.extend_from_slice(if first.is_empty() { self.skip_breaks(input) } else { input });
+        if first.len() < MARK_BYTES {
+            self.first = Some(first);
+            return Ok(());
+        }
+        self.read(&first, sink)
+    }
 
     fn end(&mut self, sink: &mut Sink<'_>) -> Result<(), Failure> {
-        self.push(&[], sink)
+        if let Some(first) = self.first.take().filter(|first| !first.is_empty()) {
+            self.read(&first, sink)?;
+        }
+        self.read(&[], sink)
     }
 }
 
@@ -256,4 +277,33 @@ fn quotes(bytes: &[u8]) -> usize {
 
 fn line_feeds(bytes: &[u8]) -> u64 {
     bytes.iter().map(|&byte| u64::from(byte == b'\n')).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(pieces: &[&[u8]]) -> Result<Vec<Vec<u8>>, Failure> {
+        let mut decoder = CsvDecoder::new("tag:str3".parse().expect("a schema"), 100);
+        let mut records = Vec::new();
+        let mut sink = |row: Result<&[u8], String>| {
+            records.push(row.expect("a good row").to_vec());
+            Ok(())
+        };
+        pieces.iter().try_for_each(|piece| decoder.push(piece, &mut sink))?;
+        decoder.end(&mut sink)?;
+        Ok(records)
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over_in_whatever_pieces_it_arrives() {
+        for text in [&b"\xEF\xBB\xBFtag\nabc\n"[..], b"\n\r\n\xEF\xBB\xBFtag\nabc", b"tag\nabc\n"] {
+            for piece in 1..=text.len() {
+                let pieces: Vec<&[u8]> = text.chunks(piece).collect();
+                assert_eq!(records(&pieces).expect("a header"), [b"abc"], "{piece}");
+            }
+        }
+        assert!(records(&[b"\xEF\xBB", b"x\nabc\n"]).is_err(), "it is cut");
+        assert!(records(&[b"x"]).is_err() && records(&[b"\n", b""]).expect("nothing").is_empty());
+    }
 }
