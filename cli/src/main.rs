@@ -21,6 +21,7 @@ mod stop;
 mod tail;
 mod times;
 mod units;
+mod usage;
 mod verify;
 
 use std::process::ExitCode;
@@ -74,7 +75,7 @@ Examples:
 fn main() -> ExitCode {
     let ended = match Cli::try_parse() {
         Ok(cli) => run(&cli),
-        Err(error) => return ExitCode::from(exit::usage(&error)),
+        Err(error) => return ExitCode::from(usage::tell(&error)),
     };
     ExitCode::from(ended.unwrap_or_else(|failure| failure.tell()))
 }
