@@ -400,19 +400,30 @@ mod simulated {
         }
 
         /// Copies bytes out as the disk would see them.
-        pub(crate) fn load(&self, offset: usize, out: &mut [u8]) {
-            for (at, byte) in (offset..).zip(out) {
-                let word = u64::from_le(self.0[at / 8].load(Ordering::Relaxed));
-                *byte = word.to_le_bytes()[at % 8];
+        pub(crate) fn load(&self, offset: usize, mut out: &mut [u8]) {
+            let mut at = offset;
+            while !out.is_empty() {
+                let begin = at % 8;
+                let (piece, rest) = out.split_at_mut(out.len().min(8 - begin));
+                let word = u64::from_le(self.0[at / 8].load(Ordering::Relaxed)).to_le_bytes();
+                piece.copy_from_slice(&word[begin..begin + piece.len()]);
+                at += piece.len();
+                out = rest;
             }
         }
 
         /// Puts bytes in, for a power cut or a positional write; nobody stores meanwhile.
-        pub(crate) fn put(&self, offset: usize, bytes: &[u8]) {
-            for (at, &byte) in (offset..).zip(bytes) {
-                let mut word = u64::from_le(self.0[at / 8].load(Ordering::Relaxed)).to_le_bytes();
-                word[at % 8] = byte;
-                self.0[at / 8].store(u64::from_le_bytes(word).to_le(), Ordering::Relaxed);
+        pub(crate) fn put(&self, offset: usize, mut bytes: &[u8]) {
+            let mut at = offset;
+            while !bytes.is_empty() {
+                let begin = at % 8;
+                let (piece, rest) = bytes.split_at(bytes.len().min(8 - begin));
+                let place = &self.0[at / 8];
+                let mut word = u64::from_le(place.load(Ordering::Relaxed)).to_le_bytes();
+                word[begin..begin + piece.len()].copy_from_slice(piece);
+                place.store(u64::from_le_bytes(word).to_le(), Ordering::Relaxed);
+                at += piece.len();
+                bytes = rest;
             }
         }
     }
@@ -445,6 +456,27 @@ mod tests {
                 assert!(all[..offset].iter().chain(&all[end..]).all(|&byte| byte == 0xAA));
                 let mut back = vec![0; usize::from(length)];
                 region.read(offset, &mut back);
+                assert_eq!(back, bytes);
+            }
+        }
+    }
+
+    #[cfg(feature = "test-util")]
+    #[test]
+    fn every_cut_of_a_simulated_file_copies_exactly_its_bytes() {
+        for offset in 0..24 {
+            for length in 0..40 {
+                let heap = Heap::new(64);
+                heap.put(0, &[0xAA; 64]);
+                let bytes: Vec<u8> = (1..=length).collect();
+                heap.put(offset, &bytes);
+                let mut expected = [0xAA; 64];
+                expected[offset..offset + bytes.len()].copy_from_slice(&bytes);
+                let mut all = [0; 64];
+                heap.load(0, &mut all);
+                assert_eq!(all, expected);
+                let mut back = vec![0; bytes.len()];
+                heap.load(offset, &mut back);
                 assert_eq!(back, bytes);
             }
         }
