@@ -4,6 +4,8 @@ use std::{fs, path::Path};
 
 #[path = "../fuzz/bodies/open_any_bytes.rs"]
 mod open_any_bytes;
+#[path = "../fuzz/bodies/operations.rs"]
+mod operations;
 #[path = "../fuzz/bodies/parse_schema.rs"]
 mod parse_schema;
 
@@ -42,6 +44,27 @@ fn every_seed_of_parse_schema_ends_in_columns_or_an_error_with_its_place() {
                 changed[at] = byte;
                 parse_schema::parse_schema(&changed);
             }
+        }
+    }
+}
+
+#[test]
+fn every_seed_of_operations_agrees_with_a_list() {
+    let seeds = corpus("operations");
+    assert!(seeds.len() >= 10, "only {} seeds", seeds.len());
+    for (name, data) in seeds {
+        println!("{name}");
+        // In every form of the first producer, and every shape for short.
+        for form in 0..3 {
+            for shape in 0..8 {
+                let mut changed = data.clone();
+                changed[0] ^= shape;
+                changed[3] ^= form;
+                operations::operations(&changed);
+            }
+        }
+        for at in 0..data.len() {
+            operations::operations(&data[..at]);
         }
     }
 }

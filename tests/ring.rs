@@ -21,6 +21,8 @@ mod forms;
 mod gaps;
 #[path = "ring/leftovers.rs"]
 mod leftovers;
+#[path = "ring/list.rs"]
+mod list;
 #[path = "ring/model.rs"]
 mod model;
 #[path = "ring/prefetch.rs"]

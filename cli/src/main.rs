@@ -7,6 +7,8 @@ mod columns;
 mod completions;
 mod create;
 mod exit;
+#[cfg(test)]
+mod fuzzed;
 mod get;
 mod input;
 mod man;

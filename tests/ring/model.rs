@@ -2,12 +2,7 @@
 //!
 //! A failure prints its seed; `RINGKEEP_SEED=n` runs that sequence alone.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    ops::Range,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeMap, ops::Range, path::PathBuf, time::Duration};
 
 use fastrand::Rng;
 use ringkeep::{
@@ -15,7 +10,10 @@ use ringkeep::{
     Tailed, Tailer,
 };
 
-use crate::support::{Home, payload_of_version, read_options, ring_options};
+use crate::{
+    list::List,
+    support::{Home, payload_of_version, read_options, ring_options},
+};
 
 /// Sequences on each kind of disk.
 const SEQUENCES: u64 = 1500;
@@ -58,53 +56,6 @@ use Operation::{
     Append, AppendAt, AppendBelow, AppendDurable, Batch, Close, Delete, Die, Flush, Follow,
     OpenReader, Update,
 };
-
-/// The ring as a list: ids `next - kept.len()..next`, `None` for those without a record.
-#[derive(Debug)]
-struct Model {
-    capacity: usize,
-    kept: VecDeque<Option<Vec<u8>>>,
-    next: u64,
-    /// At least so much is durable; exactly so under policies that sync at known moments.
-    durable: u64,
-}
-
-impl Model {
-    fn oldest(&self) -> u64 {
-        self.next - self.kept.len() as u64
-    }
-
-    fn push(&mut self, content: Option<Vec<u8>>) {
-        self.kept.push_back(content);
-        self.next += 1;
-        if self.kept.len() > self.capacity {
-            self.kept.pop_front();
-        }
-    }
-
-    fn append_at(&mut self, id: u64, payload: Vec<u8>) {
-        if self.kept.is_empty() || id - self.next >= self.capacity as u64 {
-            self.kept.clear();
-            self.next = id;
-        }
-        while self.next < id {
-            self.push(None);
-        }
-        self.push(Some(payload));
-    }
-
-    fn read(&self, id: u64) -> Read<Vec<u8>> {
-        let (oldest, next) = (self.oldest(), self.next);
-        if id >= next {
-            return Read::NotYet { next };
-        }
-        let Some(place) = id.checked_sub(oldest) else {
-            return Read::Lapped { oldest, missed: oldest - id };
-        };
-        let place = usize::try_from(place).expect("a small ring");
-        self.kept[place].clone().map_or(Read::Absent, Read::Record)
-    }
-}
 
 /// Counts by name, to require at the end that everything occurred.
 type Counts = BTreeMap<&'static str, u64>;
@@ -153,7 +104,7 @@ struct Driver<'a> {
     former: Ring,
     tailer: Tailer,
     followed: u64,
-    model: Model,
+    model: List,
     size: usize,
     version: u64,
     counts: &'a mut Counts,
@@ -189,12 +140,7 @@ impl<'a> Driver<'a> {
             former: producer.ring(),
             tailer: outside.tailer(Start::Oldest).after_lap(closely),
             followed: 0,
-            model: Model {
-                capacity: usize::try_from(capacity).expect("a small ring"),
-                kept: VecDeque::new(),
-                next: 0,
-                durable: 0,
-            },
+            model: List::new(usize::try_from(capacity).expect("a small ring")),
             place,
             options,
             policy,
