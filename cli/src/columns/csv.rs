@@ -94,8 +94,6 @@ pub(crate) struct CsvDecoder {
     /// Lines that were read, and the line in which the row began; 0 between rows.
     lines: u64,
     row_line: u64,
-    /// Quotes in the row so far: an odd number leaves a cell open.
-    row_quotes: usize,
     /// For each column, from the header on.
     columns: Option<Vec<Item>>,
     cells: Cells,
@@ -109,14 +107,13 @@ impl CsvDecoder {
             schema,
             reader: Reader::new(),
             first: Some(Vec::new()),
-            text: vec![0; 1024],
+            text: vec![0; row_bytes_max.min(1024)],
             ends: vec![0; 64],
             text_length: 0,
             cells_found: 0,
             row_bytes_max,
             lines: 0,
             row_line: 0,
-            row_quotes: 0,
             columns: None,
             cells: Cells::default(),
             record,
@@ -203,13 +200,12 @@ impl CsvDecoder {
     }
 
     fn read(&mut self, mut input: &[u8], sink: &mut Sink<'_>) -> Result<(), Failure> {
-        // The reader takes an empty input for the end.
-        let is_end = input.is_empty();
         loop {
             if self.row_line == 0 {
                 input = self.skip_breaks(input);
             }
-            if input.is_empty() && !is_end {
+            // The reader takes an empty input for the end.
+            if input.is_empty() {
                 return Ok(());
             }
             if self.row_line == 0 {
@@ -221,7 +217,6 @@ impl CsvDecoder {
                 &mut self.ends[self.cells_found..],
             );
             self.lines += line_feeds(&input[..read]);
-            self.row_quotes += quotes(&input[..read]);
             input = &input[read..];
             self.text_length += written;
             self.cells_found += ended;
@@ -235,13 +230,9 @@ impl CsvDecoder {
                 ReadRecordResult::OutputFull => self.text.resize(2 * self.text.len(), 0),
                 ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len(), 0),
                 ReadRecordResult::Record => {
-                    let done = if is_end && !self.row_quotes.is_multiple_of(2) {
-                        sink(Err(format!("line {}: a quoted cell has no end", self.row_line)))
-                    } else {
-                        self.row(sink)
-                    };
+                    let done = self.row(sink);
                     (self.text_length, self.cells_found) = (0, 0);
-                    (self.row_line, self.row_quotes) = (0, 0);
+                    self.row_line = 0;
                     done?;
                 }
                 ReadRecordResult::End => return Ok(()),
@@ -264,15 +255,19 @@ impl Decoder for CsvDecoder {
     }
 
     fn end(&mut self, sink: &mut Sink<'_>) -> Result<(), Failure> {
-        if let Some(first) = self.first.take().filter(|first| !first.is_empty()) {
+        if let Some(first) = self.first.take() {
             self.read(&first, sink)?;
         }
-        self.read(&[], sink)
+        if self.row_line == 0 {
+            return Ok(());
+        }
+        // Ends the last row, unless it goes into a cell.
+        self.read(b"\n", sink)?;
+        match self.row_line {
+            0 => Ok(()),
+            line => sink(Err(format!("line {line}: a quoted cell has no end"))),
+        }
     }
-}
-
-fn quotes(bytes: &[u8]) -> usize {
-    bytes.iter().map(|&byte| usize::from(byte == b'"')).sum()
 }
 
 fn line_feeds(bytes: &[u8]) -> u64 {
@@ -295,6 +290,20 @@ mod tests {
         Ok(records)
     }
 
+    fn wrong(pieces: &[&[u8]]) -> Vec<String> {
+        let mut decoder = CsvDecoder::new("tag:str3".parse().expect("a schema"), 100);
+        let mut told = Vec::new();
+        let mut sink = |row: Result<&[u8], String>| {
+            told.push(row.expect_err("a wrong row"));
+            Ok(())
+        };
+        for piece in pieces {
+            decoder.push(piece, &mut sink).expect("a piece");
+        }
+        decoder.end(&mut sink).expect("an end");
+        told
+    }
+
     #[test]
     fn a_byte_order_mark_is_passed_over_in_whatever_pieces_it_arrives() {
         for text in [&b"\xEF\xBB\xBFtag\nabc\n"[..], b"\n\r\n\xEF\xBB\xBFtag\nabc", b"tag\nabc\n"] {
@@ -305,5 +314,18 @@ mod tests {
         }
         assert!(records(&[b"\xEF\xBB", b"x\nabc\n"]).is_err(), "it is cut");
         assert!(records(&[b"x"]).is_err() && records(&[b"\n", b""]).expect("nothing").is_empty());
+    }
+
+    #[test]
+    fn the_last_row_is_whole_unless_the_input_ends_in_a_quoted_cell() {
+        for (row, tag) in [("a\"b", "a\"b"), ("\"a\"", "a"), ("\"\"\"\"", "\""), ("\"\"", "\0")] {
+            let found = records(&[b"tag\n", row.as_bytes()]).expect("a row");
+            assert_eq!(found, [format!("{tag:\0<3}").into_bytes()], "{row}");
+        }
+        for open in ["\"", "\"a", "\"a\"\"", "\"a\n"] {
+            assert_eq!(wrong(&[b"tag\n", open.as_bytes()]), ["line 2: a quoted cell has no end"]);
+        }
+        let text = b"id,tag\n1\"2,\"cut";
+        assert_eq!(wrong(&[text]), ["line 2: a quoted cell has no end"], "after another quote");
     }
 }
