@@ -202,12 +202,10 @@ fn show(archive: &Archive, view: &View, next: u64, claim: u64) {
     if view.believed {
         // Each store leaves a page that is still right: dying in here must not look like a power
         // cut.
-        cursors.set_claim(if planted("claim_lowered_on_reopen") { next } else { claim });
+        cursors.set_claim(if planted("claim_lowered_on_reopen") { view.next } else { claim });
         cursors.publish(next);
         cursors.set_touched(next);
-        if !planted("epoch_not_moved") {
-            cursors.set_epoch(epoch);
-        }
+        cursors.set_epoch(epoch);
     } else {
         cursors.refill(&HotPage {
             claim,

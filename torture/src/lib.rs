@@ -6,6 +6,7 @@
 
 pub mod damage;
 pub mod errors;
+pub mod planted;
 pub mod power_cut;
 pub mod report;
 pub mod work;

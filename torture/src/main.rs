@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use ringkeep_torture::{
-    damage, errors,
+    damage, errors, planted,
     power_cut::{self, Plan, exhaustive},
     report::Report,
     work,
@@ -53,6 +53,11 @@ enum Layer {
         #[arg(long, default_value_t = 64 << 10)]
         bytes: usize,
     },
+    /// Known bugs, one at a time, and which layer catches each. Builds with cargo.
+    Planted {
+        /// Only these.
+        names: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -62,6 +67,7 @@ fn main() -> ExitCode {
         Layer::Exhaustive { share } => exhaust(*share),
         Layer::Errors => errors::run(),
         Layer::Damage { bytes } => damage::run((*bytes).max(32 << 10)),
+        Layer::Planted { names } => plant(names),
     };
     match tell(&report, arguments.json) {
         Ok(()) if report.violations.is_empty() => ExitCode::SUCCESS,
@@ -96,4 +102,11 @@ fn exhaust(share: usize) -> Report {
     let mut report = work::all(work::processors(), scripts, exhaustive::script, |_| false);
     report.require(&exhaustive::CLASSES);
     report
+}
+
+fn plant(names: &[String]) -> Report {
+    planted::run(names).unwrap_or_else(|error| {
+        let violations = vec![format!("nothing was planted: {error}")];
+        Report { violations, ..Report::default() }
+    })
 }

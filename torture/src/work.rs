@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use crate::report::Report;
 
 /// More violations than these tell nothing new.
-const VIOLATIONS_MAX: usize = 10;
+const VIOLATIONS_MAX: usize = if cfg!(planted) { 1 } else { 10 };
 /// Trials from one word of progress to the next.
 const TRIALS_TOLD: u64 = 1000;
 
