@@ -35,6 +35,9 @@ const AHEAD_BYTES: usize = 128 << 10;
 pub(crate) struct RealDisk {
     #[cfg(feature = "test-util")]
     watch: Option<std::sync::Arc<dyn raw::Watch>>,
+    /// Told instead of this machine's.
+    #[cfg(feature = "test-util")]
+    boot: Option<BootId>,
 }
 
 /// An open file.
@@ -49,8 +52,14 @@ pub(crate) struct RealFile {
 impl RealDisk {
     /// The same, with every read counted.
     #[cfg(feature = "test-util")]
-    pub(crate) fn metered(meter: &super::meter::Meter) -> Self {
-        Self { watch: Some(meter.watch()) }
+    pub(crate) fn metered(self, meter: &super::meter::Meter) -> Self {
+        Self { watch: Some(meter.watch()), ..self }
+    }
+
+    /// The same, after another boot.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn booted_as(self, boot: BootId) -> Self {
+        Self { boot: Some(boot), ..self }
     }
 
     pub(crate) fn open(&self, path: &Path, access: Access) -> io::Result<RealFile> {
@@ -99,6 +108,10 @@ impl RealDisk {
     }
 
     pub(crate) fn boot_id(&self) -> io::Result<BootId> {
+        #[cfg(feature = "test-util")]
+        if let Some(boot) = self.boot {
+            return Ok(boot);
+        }
         let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
         let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
         let number = u128::from_str_radix(&digits, 16).map_err(io::Error::other)?;

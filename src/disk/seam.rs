@@ -71,6 +71,26 @@ macro_rules! dispatch {
 }
 
 impl Disk {
+    /// The operating system's disk, with every read counted.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn metered(self, meter: &super::meter::Meter) -> Self {
+        Self::Real(self.real().metered(meter))
+    }
+
+    /// The operating system's disk, after another boot.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn booted_as(self, boot: BootId) -> Self {
+        Self::Real(self.real().booted_as(boot))
+    }
+
+    #[cfg(feature = "test-util")]
+    fn real(self) -> RealDisk {
+        match self {
+            Self::Real(disk) => disk,
+            Self::Sim(_) => RealDisk::default(),
+        }
+    }
+
     /// Opens an existing file.
     pub(crate) fn open(&self, path: &Path, access: Access) -> io::Result<File> {
         match self {

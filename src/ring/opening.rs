@@ -137,7 +137,16 @@ impl WriteOptions {
     #[cfg(feature = "test-util")]
     #[must_use]
     pub fn metered(mut self, meter: &crate::disk::meter::Meter) -> Self {
-        self.disk = Disk::Real(crate::disk::real::RealDisk::metered(meter));
+        self.disk = self.disk.metered(meter);
+        self
+    }
+
+    /// Takes this for the boot that the machine is in, on a real disk: another one is a power cut
+    /// later. Only one boot writes an archive at a time.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn boot_id(mut self, boot: [u64; 2]) -> Self {
+        self.disk = self.disk.booted_as(boot);
         self
     }
 
@@ -272,6 +281,14 @@ impl ReadOptions {
     #[must_use]
     pub fn on(mut self, disk: &crate::disk::sim::SimDisk) -> Self {
         self.disk = Disk::Sim(disk.clone());
+        self
+    }
+
+    /// As `WriteOptions::boot_id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn boot_id(mut self, boot: [u64; 2]) -> Self {
+        self.disk = self.disk.booted_as(boot);
         self
     }
 

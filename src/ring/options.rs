@@ -214,6 +214,14 @@ impl RingOptions {
         self
     }
 
+    /// As `WriteOptions::boot_id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn boot_id(mut self, boot: [u64; 2]) -> Self {
+        self.write = self.write.boot_id(boot);
+        self
+    }
+
     /// The shape that these options give; nothing is touched.
     ///
     /// # Errors

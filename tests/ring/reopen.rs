@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use ringkeep::{Error, Producer, Read, Ring};
+use ringkeep::{Error, Producer, Read, ReadOptions, Ring};
 
 use crate::support::{
     Home, assert_keeps, open_producer, open_ring, payload, payloads, ring_options, window,
@@ -41,6 +41,20 @@ fn a_ring_goes_on_where_it_was_however_its_producer_ended() {
             }
         }
     }
+}
+
+#[test]
+fn in_another_boot_the_checkpoint_rules_and_not_the_hot_page() {
+    let home = Home::new();
+    let mut producer = ring_options(7, 100).boot_id([1, 2]).create(home.path()).unwrap();
+    producer.append(&payload(0, 7)).unwrap();
+    producer.die();
+    let same = ReadOptions::new().boot_id([1, 2]).open(home.path()).unwrap();
+    assert_eq!(same.next_id().unwrap(), 1);
+    let other = ReadOptions::new().boot_id([2, 1]).open(home.path()).unwrap();
+    assert!(other.next_id().unwrap() > 1, "what was reserved is given up");
+    assert_eq!(other.read(1).unwrap(), Read::Lost);
+    assert_eq!(other.read(0).unwrap(), Read::Record(payload(0, 7)), "it proves itself");
 }
 
 #[test]
