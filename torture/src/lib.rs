@@ -7,6 +7,8 @@
 pub mod damage;
 pub mod errors;
 pub mod planted;
+#[cfg(feature = "filesystem")]
+pub mod filesystem;
 pub mod power_cut;
 pub mod report;
 pub mod work;

@@ -1,12 +1,16 @@
 //! The command: runs a layer of the torture, tells progress on standard error and the outcomes on
 //! standard output. Exit 1 on a violation, 2 on wrong usage.
 
+#[cfg(feature = "filesystem")]
+use std::path::PathBuf;
 use std::{
     io::{self, Write as _},
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
+#[cfg(feature = "filesystem")]
+use ringkeep_torture::filesystem;
 use ringkeep_torture::{
     damage, errors, planted,
     power_cut::{self, Plan, exhaustive},
@@ -58,6 +62,24 @@ enum Layer {
         /// Only these.
         names: Vec<String>,
     },
+    /// Power cuts on real file systems, disks that fail, and full ones (F2, F3, F5). As root, with
+    /// FUSE and loop devices.
+    #[cfg(feature = "filesystem")]
+    Filesystem {
+        /// Power cuts on ext4.
+        #[arg(long, default_value_t = 1_000)]
+        trials: u64,
+        /// Power cuts on xfs.
+        #[arg(long, default_value_t = 100)]
+        xfs: u64,
+        /// Of the first run of the workload; that of the next one is larger by 1.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+    /// What `filesystem` starts by itself.
+    #[cfg(feature = "filesystem")]
+    #[command(hide = true)]
+    FilesystemWorker { mount: PathBuf, notes: PathBuf, purpose: String, seed: u64 },
 }
 
 fn main() -> ExitCode {
@@ -68,11 +90,26 @@ fn main() -> ExitCode {
         Layer::Errors => errors::run(),
         Layer::Damage { bytes } => damage::run((*bytes).max(32 << 10)),
         Layer::Planted { names } => plant(names),
+        #[cfg(feature = "filesystem")]
+        &Layer::Filesystem { trials, xfs, seed } => {
+            filesystem::run(&filesystem::Options { ext4: trials, xfs, seed, program: None })
+        }
+        #[cfg(feature = "filesystem")]
+        Layer::FilesystemWorker { mount, notes, purpose, seed } => {
+            return done(filesystem::work(mount, notes, purpose, *seed));
+        }
     };
     match tell(&report, arguments.json) {
         Ok(()) if report.violations.is_empty() => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
+}
+
+#[cfg(feature = "filesystem")]
+fn done(result: io::Result<()>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    eprintln!("{error}");
+    ExitCode::FAILURE
 }
 
 fn tell(report: &Report, json: bool) -> io::Result<()> {
