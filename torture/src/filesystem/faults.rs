@@ -45,7 +45,6 @@ fn fail_writes(
     let plan = Plan::draw(Purpose::Fault, seed);
     let mut random = fastrand::Rng::with_seed(seed);
     let mut stand = Stand::set_up(bench, template, &mut random)?;
-    stand.disk.record();
     let left = Some(random.u64(0..150));
     let faults = match random.u8(..3) {
         0 => Faults { flushes: Some(random.u64(0..40)), ..Faults::default() },
@@ -92,7 +91,8 @@ fn judge_worker(
         // A store through a mapping has no other way to fail; see the docs.
         match plan.form {
             Form::ByPosition => report.fail(format!("the worker died of signal {signal}")),
-            Form::Mapped | Form::Windowed => report.count("failed write: a mapped store's signal"),
+            Form::Mapped => report.count("failed write: a mapped store's signal"),
+            Form::Windowed => report.count("failed write: a windowed store's signal"),
         }
         return;
     }
@@ -129,7 +129,6 @@ fn fail_reads(
     let mut plan = Plan::draw(Purpose::Cut, seed);
     let mut random = fastrand::Rng::with_seed(!seed);
     let mut stand = Stand::set_up(bench, template, &mut random)?;
-    stand.disk.record();
     let output = bench.work(&stand, &plan)?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
@@ -170,5 +169,6 @@ fn fail_reads(
     let (reader, writer) = (Form::draw(&mut random), Form::draw(&mut random));
     let options = stand.options;
     let after = After { plan: &plan, story: &story, options, reader, writer, boot: BOOTS[1] };
-    bench.check(template, &after, &stand.disk.image(), report)
+    bench.check(template, &after, &stand.disk.image(), report)?;
+    Ok(())
 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::report::Report;
 
-const RECORD_SIZE: usize = 60;
+const RECORD_SIZE: usize = 508;
 const SLOT: u64 = RECORD_SIZE as u64 + 4;
 const FORMS: [Form; 3] = [Form::Mapped, Form::ByPosition, Form::Windowed];
 
@@ -58,7 +58,7 @@ fn fill(mount: &Path, form: Form, shards: u32, place: &str, report: &mut Report)
 
 fn options(form: Form, shards: u32, capacity: u64) -> RingOptions {
     let options = RingOptions::new(RECORD_SIZE, capacity).shards(shards);
-    form.of_ring(options.sync(SyncPolicy::EveryRecords(3000)))
+    form.of_ring(options.sync(SyncPolicy::EveryRecords(500)))
 }
 
 fn names(mount: &Path) -> io::Result<Vec<OsString>> {

@@ -26,7 +26,8 @@ mod worker;
 use std::{io, path::PathBuf};
 
 use plan::{BOOTS, Form, Plan, Purpose};
-use story::Story;
+use recording::{Left, Recording};
+use story::{Seen, Story};
 use trial::{After, Bench, Kind, Stand, Template, count_cut, draw_moment};
 
 pub use worker::work;
@@ -53,11 +54,12 @@ pub struct Options {
 }
 
 /// Outcomes that many trials have to have.
-const CLASSES: [&str; 21] = [
+const CLASSES: [&str; 22] = [
     "cut while creating",
     "cut while running",
     "cut while closing",
     "cut while opening",
+    "cut again",
     "no archive yet",
     "journal replayed",
     "some of the unsynced writes kept",
@@ -168,6 +170,7 @@ fn cut_many(
         let cuts = (trials / 25).clamp(1, CUTS_EACH_MAX).min(trials - made);
         let mut found = Report::default();
         cut_one(bench, template, &plan, cuts, &mut found)?;
+        let cuts = found.trials;
         for violation in &mut found.violations {
             let name = template.file_system();
             violation.insert_str(0, &format!("{name} seed {seed}: "));
@@ -175,7 +178,7 @@ fn cut_many(
         report.join(found);
         made += cuts;
         seed += 1;
-        if made / 100 != (made - cuts) / 100 || made == trials {
+        if made / 100 != (made - cuts) / 100 || made >= trials {
             let bad = report.violations.len();
             eprintln!("{} {made} of {trials}, {bad} violations", template.file_system());
         }
@@ -193,27 +196,62 @@ fn cut_one(
 ) -> io::Result<()> {
     let (recording, options) = bench.record(template, plan, report)?;
     let whole = Story::of(recording.notes(recording.entries.len()), plan);
-    for violation in whole.violations {
-        report.fail(violation);
-    }
+    whole.violations.into_iter().for_each(|violation| report.fail(violation));
     for cut in 0..cuts {
         let mut random = fastrand::Rng::with_seed(plan.seed.rotate_left(32) ^ cut);
-        let moment = draw_moment(&recording, &mut random);
-        let story = Story::of(recording.notes(moment), plan);
-        let left = recording.cut(moment, &mut random);
-        count_cut(template, plan, &story, &left, report);
-        let (reader, writer) = (Form::draw(&mut random), Form::draw(&mut random));
-        let after = After { plan, story: &story, options, reader, writer, boot: BOOTS[1] };
-        let before = report.violations.len();
-        bench.check(template, &after, &left.image, report)?;
-        let where_it_was = format!(
-            "cut {cut} at {moment} of {} ({options}), {:?}: ",
-            recording.entries.len(),
-            story.stage
-        );
-        for violation in &mut report.violations[before..] {
-            violation.insert_str(0, &where_it_was);
+        let mut found = Report::default();
+        let run = Run { template, plan, recording: &recording, options };
+        let (left, story, seen) = run.cut(bench, Story::default, 1, &mut random, &mut found)?;
+        if let Some(seen) = seen.filter(|_| random.bool() && found.violations.is_empty()) {
+            let again = Plan { purpose: Purpose::Again, ..plan.clone() };
+            let from = (&left.image, options);
+            let recording = bench.record_again(template, &again, from, &mut found)?;
+            let run = Run { template, plan: &again, recording: &recording, options };
+            let before = || story.survived(&seen, plan);
+            let whole = before().then(recording.notes(recording.entries.len()), plan);
+            whole.violations.into_iter().for_each(|violation| found.fail(violation));
+            run.cut(bench, before, 2, &mut random, &mut found)?;
+            found.count("cut again");
         }
+        for violation in &mut found.violations {
+            violation.insert_str(0, &format!("cut {cut}: "));
+        }
+        report.join(found);
     }
     Ok(())
+}
+
+/// A recorded run of the workload.
+struct Run<'a> {
+    template: &'a Template,
+    plan: &'a Plan,
+    recording: &'a Recording,
+    options: &'static str,
+}
+
+impl Run<'_> {
+    /// Draws a moment and what is left then, and judges it in another boot; a trial.
+    fn cut(
+        &self,
+        bench: &Bench<'_>,
+        before: impl Fn() -> Story,
+        boot: usize,
+        random: &mut fastrand::Rng,
+        report: &mut Report,
+    ) -> io::Result<(Left, Story, Option<Seen>)> {
+        let Self { template, plan, recording, options } = *self;
+        let moment = draw_moment(recording, random);
+        let story = before().then(recording.notes(moment), plan);
+        let left = recording.cut(moment, random);
+        count_cut(template, plan, &story, &left, report);
+        let (reader, writer) = (Form::draw(random), Form::draw(random));
+        let after = After { plan, story: &story, options, reader, writer, boot: BOOTS[boot] };
+        let known = report.violations.len();
+        let seen = bench.check(template, &after, &left.image, report)?;
+        let (all, stage) = (recording.entries.len(), story.stage);
+        for violation in &mut report.violations[known..] {
+            violation.insert_str(0, &format!("at {moment} of {all} ({options}), {stage:?}: "));
+        }
+        Ok((left, story, seen))
+    }
 }

@@ -29,14 +29,17 @@ pub(super) enum Purpose {
     Fault,
     /// It only reads, by position.
     Look,
+    /// It opens what a power cut left, and goes on; its disk is cut again.
+    Again,
 }
 
 impl Purpose {
-    pub(super) const ALL: [(Self, &str); 4] = [
+    pub(super) const ALL: [(Self, &str); 5] = [
         (Self::Cut, "cut"),
         (Self::NeverSync, "never-sync"),
         (Self::Fault, "fault"),
         (Self::Look, "look"),
+        (Self::Again, "again"),
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -104,8 +107,8 @@ pub(super) struct Plan {
     pub(super) steps: u64,
 }
 
-/// Before the power cut, and after it.
-pub(super) const BOOTS: [[u64; 2]; 2] = [[1, 11], [2, 22]];
+/// Before the power cut, after it, and after another one.
+pub(super) const BOOTS: [[u64; 2]; 3] = [[1, 11], [2, 22], [3, 33]];
 /// The archive's name.
 pub(super) const NAME: &str = "cache.dat";
 

@@ -5,6 +5,10 @@ use super::{
     note::Note,
 };
 
+/// Where ext4 has its superblock.
+const SUPERBLOCK: u64 = 1024;
+const SUPERBLOCK_BYTES: usize = 1024;
+
 /// One request, or a note of the worker between them.
 #[derive(Debug, Clone)]
 pub(super) enum Entry {
@@ -103,7 +107,7 @@ impl Recording {
                 }
                 Entry::Write { offset, bytes } => {
                     let unit = if tears { SECTOR } else { bytes.len() };
-                    for (at, piece) in (*offset..).step_by(unit).zip(bytes.chunks(unit)) {
+                    for (at, piece) in pieces(*offset, bytes, unit) {
                         let sectors = piece.len().div_ceil(SECTOR) as u64;
                         if random.u8(..100) < keep {
                             left.image.write(at, piece);
@@ -118,6 +122,22 @@ impl Recording {
         }
         left
     }
+}
+
+/// Cuts a write into what reaches the disk or not, with the offsets.
+///
+/// The superblock of ext4 is never torn: its checksum covers two sectors, and there is no other
+/// copy that a mount would use, so that ext4 itself needs it to be written whole.
+fn pieces(offset: u64, bytes: &[u8], unit: usize) -> impl Iterator<Item = (u64, &[u8])> {
+    let mut done = 0;
+    std::iter::from_fn(move || {
+        let rest = &bytes[done..];
+        let at = offset + done as u64;
+        let length = if at == SUPERBLOCK { unit.max(SUPERBLOCK_BYTES) } else { unit };
+        let piece = &rest[..length.min(rest.len())];
+        done += piece.len();
+        (!piece.is_empty()).then_some((at, piece))
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! What had been promised when the power failed, and whether an archive keeps it.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use ringkeep::{Read, Result, Ring};
 
@@ -35,6 +38,8 @@ pub(super) struct Story {
     pub(super) durable: u64,
     /// Ids below it were given up by a jump.
     dropped: u64,
+    /// Ids that an earlier crash took.
+    lost: BTreeSet<u64>,
     /// What the worker itself did wrong.
     pub(super) violations: Vec<String>,
 }
@@ -48,9 +53,39 @@ pub(super) struct Seen {
 
 impl Story {
     pub(super) fn of(notes: impl Iterator<Item = Note>, plan: &Plan) -> Self {
-        let mut story = Self::default();
+        Self::default().then(notes, plan)
+    }
+
+    /// Goes on with these notes.
+    pub(super) fn then(mut self, notes: impl Iterator<Item = Note>, plan: &Plan) -> Self {
         for note in notes {
-            story.tell(note, plan);
+            self.tell(note, plan);
+        }
+        self
+    }
+
+    /// The story of an archive of which a power cut left this: it stays, as if it were closed.
+    pub(super) fn survived(&self, seen: &Seen, plan: &Plan) -> Self {
+        let mut story = Self { stage: Stage::Closed, ..Self::default() };
+        (story.handed, story.durable) = (seen.ids.end, seen.ids.end);
+        story.dropped = match self.pending {
+            Some(Note::Jump { .. }) => self.dropped.max(seen.ids.start),
+            _ => self.dropped,
+        };
+        for (&id, read) in &seen.reads {
+            let written = self.versions.get(&id).into_iter().flatten().copied();
+            let left = match read {
+                Read::Record(payload) => {
+                    let mut written = written.flatten();
+                    written.find(|&version| plan.payload(id, version) == *payload).map(Some)
+                }
+                Read::Absent => Some(None),
+                _ => {
+                    story.lost.insert(id);
+                    None
+                }
+            };
+            story.versions.insert(id, left.into_iter().collect());
         }
         story
     }
@@ -211,6 +246,7 @@ impl Story {
                 }
                 self.count_served(id, report);
             }
+            Read::Lost if self.lost.contains(&id) => report.count("Lost stays Lost"),
             Read::Lost if id < self.durable => {
                 report.fail(format!("R3 id {id} is lost, durable {}", self.durable));
             }

@@ -109,12 +109,33 @@ impl Stand {
         template: &Template,
         random: &mut fastrand::Rng,
     ) -> io::Result<Self> {
-        let (served, at) = (bench.directory("served")?, bench.directory("mounted")?);
         let options = template.draw_options(random);
-        let disk = Disk::serve(template.image.clone(), &served)?;
-        let mounted = Mounted::image(&disk.path(), &at, template.file_system(), options)?;
-        rustix::fs::syncfs(fs::File::open(mounted.path())?)?;
-        Ok(Self { mounted: Some(mounted), disk, options })
+        let disk = Disk::serve(template.image.clone(), &bench.directory("served")?)?;
+        let mut stand = Self { mounted: None, disk, options };
+        stand.mount(bench, template)?;
+        rustix::fs::syncfs(fs::File::open(bench.directory("mounted")?)?)?;
+        stand.disk.record();
+        Ok(stand)
+    }
+
+    /// With what a power cut left, recorded from before the journal is replayed.
+    fn of_left(
+        bench: &Bench<'_>,
+        template: &Template,
+        image: &Image,
+        options: &'static str,
+    ) -> io::Result<Self> {
+        let disk = Disk::serve(image.clone(), &bench.directory("served")?)?;
+        let mut stand = Self { mounted: None, disk, options };
+        stand.disk.record();
+        stand.mount(bench, template)?;
+        Ok(stand)
+    }
+
+    fn mount(&mut self, bench: &Bench<'_>, template: &Template) -> io::Result<()> {
+        let (at, path) = (bench.directory("mounted")?, self.disk.path());
+        self.mounted = Some(Mounted::image(&path, &at, template.file_system(), self.options)?);
+        Ok(())
     }
 
     /// Mounts the disk again, with nothing in the page cache.
@@ -122,9 +143,7 @@ impl Stand {
         if let Some(mounted) = self.mounted.take() {
             mounted.unmount()?;
         }
-        let (at, path) = (bench.directory("mounted")?, self.disk.path());
-        self.mounted = Some(Mounted::image(&path, &at, template.file_system(), self.options)?);
-        Ok(())
+        self.mount(bench, template)
     }
 
     /// Takes the file system away, whatever state it is in.
@@ -164,8 +183,29 @@ impl Bench<'_> {
         report: &mut Report,
     ) -> io::Result<(Recording, &'static str)> {
         let mut random = fastrand::Rng::with_seed(plan.seed);
-        let mut stand = Stand::set_up(self, template, &mut random)?;
-        stand.disk.record();
+        let stand = Stand::set_up(self, template, &mut random)?;
+        let options = stand.options;
+        Ok((self.record_on(stand, plan, report)?, options))
+    }
+
+    /// Records the workload of a plan on what a power cut left.
+    pub(super) fn record_again(
+        &self,
+        template: &Template,
+        plan: &Plan,
+        (image, options): (&Image, &'static str),
+        report: &mut Report,
+    ) -> io::Result<Recording> {
+        let stand = Stand::of_left(self, template, image, options)?;
+        self.record_on(stand, plan, report)
+    }
+
+    fn record_on(
+        &self,
+        mut stand: Stand,
+        plan: &Plan,
+        report: &mut Report,
+    ) -> io::Result<Recording> {
         let output = self.work(&stand, plan)?;
         let recording = stand.disk.recorded();
         stand.pull_out();
@@ -173,17 +213,17 @@ impl Bench<'_> {
             let text = String::from_utf8_lossy(&output.stderr);
             report.fail(format!("the worker fails ({}): {}", output.status, text.trim()));
         }
-        Ok((recording, stand.options))
+        Ok(recording)
     }
 
-    /// Mounts what a power cut left, and judges the archive in it.
+    /// Mounts what a power cut left, and judges the archive in it; what a reader has seen there.
     pub(super) fn check(
         &self,
         template: &Template,
         after: &After<'_>,
         image: &Image,
         report: &mut Report,
-    ) -> io::Result<()> {
+    ) -> io::Result<Option<Seen>> {
         let (path, at) = (self.home.join("left"), self.directory("replayed")?);
         image.save(&path)?;
         let options = after.options;
@@ -191,14 +231,15 @@ impl Bench<'_> {
             Ok(mounted) => mounted,
             Err(error) => {
                 report.fail(format!("the kernel does not mount what is left: {error}"));
-                return Ok(());
+                return Ok(None);
             }
         };
-        after.judge(mounted.path(), report);
+        let seen = after.judge(mounted.path(), report);
         if let Err(error) = mounted.unmount() {
             report.fail(format!("the file system stays busy: {error}"));
         }
-        fs::remove_file(path)
+        fs::remove_file(path)?;
+        Ok(seen)
     }
 }
 
@@ -215,16 +256,17 @@ pub(super) struct After<'a> {
 
 impl After<'_> {
     /// A reader looks, then a producer goes on, then a reader looks again.
-    fn judge(&self, mount: &Path, report: &mut Report) {
+    fn judge(&self, mount: &Path, report: &mut Report) -> Option<Seen> {
         let path = archive_at(mount);
         let done = match self.read_options().open(&path) {
-            Ok(ring) => self.go_on(&path, &ring, report),
-            Err(Error::NotFound { .. }) => self.judge_absence(&path, report),
+            Ok(ring) => self.go_on(&path, &ring, report).map(Some),
+            Err(Error::NotFound { .. }) => self.judge_absence(&path, report).map(|()| None),
             Err(error) => Err(error),
         };
-        if let Err(error) = done {
+        done.unwrap_or_else(|error| {
             report.fail(format!("R1 {error}"));
-        }
+            None
+        })
     }
 
     fn read_options(&self) -> ReadOptions {
@@ -247,7 +289,7 @@ impl After<'_> {
         path: &Path,
         ring: &ringkeep::Ring,
         report: &mut Report,
-    ) -> ringkeep::Result<()> {
+    ) -> ringkeep::Result<Seen> {
         let before = self.story.judge(ring, self.plan, report)?;
         let options = WriteOptions::new().boot_id(self.boot);
         let mut producer = self.writer.of_writer(options).open(path)?;
@@ -272,7 +314,7 @@ impl After<'_> {
         if verified.corrupt > 0 || ring.durable()? != new.end {
             report.fail(format!("R5 after a clean close: {verified:?}"));
         }
-        Ok(())
+        Ok(before)
     }
 
     /// Appends a few records, and says how many.
@@ -322,9 +364,9 @@ pub(super) fn draw_moment(recording: &Recording, random: &mut fastrand::Rng) -> 
         (!moments.is_empty()).then(|| moments[random.usize(..moments.len())])
     };
     let created = recording.moments_of(|note| note == Note::Created);
-    let created = created.first().copied().unwrap_or(end);
+    let created = created.first().copied().unwrap_or(0);
     let drawn = match random.u8(..12) {
-        0 => Some(random.usize(..=created)),
+        0 if created > 0 => Some(random.usize(..=created)),
         1 => any(recording.moments_of(|note| note == Note::Closing), random).map(|from| {
             let mut closed = recording.moments_of(|note| note == Note::Closed).into_iter();
             random.usize(from..=closed.find(|&at| at > from).unwrap_or(end))

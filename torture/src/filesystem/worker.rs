@@ -28,7 +28,7 @@ pub fn work(mount: &Path, notes: &Path, purpose: &str, seed: u64) -> io::Result<
         plan: Plan::draw(purpose, seed),
         path: archive_at(mount),
         notes: OpenOptions::new().write(true).open(notes)?,
-        random: fastrand::Rng::with_seed(!seed),
+        random: fastrand::Rng::with_seed(!seed ^ (purpose as u64).rotate_right(8)),
         version: 0,
     };
     let mut told = worker.notes.try_clone()?;
@@ -83,8 +83,10 @@ impl Worker {
     }
 
     fn run(mut self) -> Result<(), Stop> {
-        if self.plan.purpose == Purpose::Look {
-            return self.look();
+        match self.plan.purpose {
+            Purpose::Look => return self.look(),
+            Purpose::Again => return self.go_on(),
+            _ => {}
         }
         self.note(Note::Creating)?;
         let mut producer = match self.plan.options().create(&self.path) {
@@ -103,6 +105,27 @@ impl Worker {
             return Ok(());
         }
         self.close(producer)
+    }
+
+    /// Opens what is there after a power cut, and does a little.
+    fn go_on(mut self) -> Result<(), Stop> {
+        // No version that the first worker has stored.
+        self.version = 1 << 20;
+        let mut producer = self.open(BOOTS[1])?;
+        for _ in 0..self.plan.steps / 8 {
+            producer = self.step(producer)?;
+        }
+        self.close(producer)
+    }
+
+    fn open(&mut self, boot: [u64; 2]) -> Result<Producer, Stop> {
+        self.note(Note::Opening)?;
+        let options = WriteOptions::new().sync(self.plan.policy).boot_id(boot);
+        let producer = Form::draw(&mut self.random).of_writer(options).open(&self.path)?;
+        let ring = producer.ring();
+        let (next, durable) = (ring.next_id()?, ring.durable()?);
+        self.note(Note::Done { next, durable })?;
+        Ok(producer)
     }
 
     /// Reads everything by position, and opens a producer, on a disk that fails reads.
@@ -299,13 +322,7 @@ impl Worker {
         } else {
             producer.die();
         }
-        self.note(Note::Opening)?;
-        let options = WriteOptions::new().sync(self.plan.policy).boot_id(BOOTS[0]);
-        let producer = Form::draw(&mut self.random).of_writer(options).open(&self.path)?;
-        let ring = producer.ring();
-        let (next, durable) = (ring.next_id()?, ring.durable()?);
-        self.note(Note::Done { next, durable })?;
-        Ok(producer)
+        self.open(BOOTS[0])
     }
 }
 
