@@ -16,14 +16,14 @@
 //!
 //! The page is never synced on purpose, and counts only in the boot that wrote it.
 
-use std::sync::atomic::{
-    Ordering::{Relaxed, Release},
-    fence,
-};
+use std::sync::atomic::Ordering::{Relaxed, Release};
 
 use super::{layout::hot, pages::Pages};
 use crate::{
-    disk::seam::{BootId, FileId},
+    disk::{
+        raw::fence,
+        seam::{BootId, FileId},
+    },
     planted::planted,
 };
 

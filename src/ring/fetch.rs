@@ -4,11 +4,7 @@
 //! A slot that proves its record under its id is that record, as it was when the copy was taken;
 //! every other one is looked at again with all care.
 
-use std::{
-    ops::Range,
-    sync::atomic::{Ordering, fence},
-    time::Duration,
-};
+use std::{ops::Range, sync::atomic::Ordering, time::Duration};
 
 use super::{
     archive::Archive,
@@ -16,7 +12,7 @@ use super::{
     pages,
     slot::{self, Content},
 };
-use crate::error::Result;
+use crate::{disk::raw::fence, error::Result};
 
 /// Bytes that are read at once, if a slot is not larger: few for whoever wants few records, and
 /// twice as many each time that a walk goes on.

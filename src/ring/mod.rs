@@ -18,6 +18,8 @@ mod flush;
 mod helpers;
 pub(crate) mod layout;
 pub(crate) mod lookup;
+#[cfg(all(test, loom))]
+mod loom;
 pub(crate) mod opening;
 pub(crate) mod options;
 mod pages;

@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering, fence},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -28,7 +28,7 @@ use parking_lot::Mutex;
 use super::layout::{self, CHECKPOINT_BYTES, CHECKPOINTS, Identity, hot};
 use crate::{
     disk::{
-        raw::Region,
+        raw::{Region, fence},
         seam::{Access, File},
     },
     error::{Error, Result},

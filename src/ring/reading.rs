@@ -11,7 +11,7 @@
 //!    again.
 //! 6. The checksum decides. What it does not prove is `Lost` in a crash range, `Corrupt` elsewhere.
 
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::Ordering;
 
 use super::{
     archive::{Archive, Session, pause},
@@ -22,6 +22,7 @@ use super::{
     slot::{self, Content},
 };
 use crate::{
+    disk::raw::fence,
     error::{Error, Result},
     planted::planted,
 };

@@ -4,10 +4,7 @@
 //! that id. A flag in the word says that the redo slot was flushed before its slot was touched:
 //! only then does it count after a power cut.
 
-use std::sync::atomic::{
-    Ordering::{Relaxed, Release},
-    fence,
-};
+use std::sync::atomic::Ordering::{Relaxed, Release};
 
 use super::{
     archive::Archive,
@@ -16,7 +13,7 @@ use super::{
     pages,
     slot::{self, Content},
 };
-use crate::{error::Result, planted::planted};
+use crate::{disk::raw::fence, error::Result, planted::planted};
 
 /// What a complete redo slot holds.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,10 +12,7 @@ use std::{
     io,
     ops::Range,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{Ordering, fence},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use parking_lot::Mutex;
@@ -27,7 +24,7 @@ use super::{
 };
 use crate::{
     disk::{
-        raw::{SlotRegion, Stripes},
+        raw::{SlotRegion, Stripes, fence},
         seam::{Access, File},
     },
     error::{Error, Result},

@@ -5,17 +5,14 @@
 //! racing copy returns may be torn; the ring's protocol and the record's CRC decide what it is
 //! worth.
 
-use std::{
-    fmt, io,
-    sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence},
-    time::Duration,
-};
+use std::{fmt, io, sync::atomic::Ordering, time::Duration};
 
 #[cfg(feature = "test-util")]
 use std::sync::Arc;
 
 use memmap2::MmapRaw;
-use rustix::thread::futex;
+
+use super::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, fence, futex_wait, futex_wake};
 
 /// A window of a file, or of the simulated disk.
 pub(crate) struct Region {
@@ -141,17 +138,9 @@ impl Region {
     /// Sleeps until the 4-byte word at `offset` is woken or differs from `seen`, or time is over.
     pub(crate) fn wait(&self, offset: usize, seen: u32, timeout: Duration) {
         match &self.memory {
-            Memory::Mapped(_) => {
-                let timeout = rustix::thread::Timespec {
-                    tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
-                    tv_nsec: timeout.subsec_nanos().into(),
-                };
-                // Every way to return (woken, changed, timed out, a signal) means: look again.
-                let shared = futex::Flags::empty();
-                let _ = futex::wait(self.half_word(offset), shared, seen, Some(&timeout));
-            }
             #[cfg(feature = "test-util")]
-            Memory::Heap(_) => std::thread::yield_now(),
+            Memory::Heap(_) if !cfg!(all(test, loom)) => std::thread::yield_now(),
+            _ => futex_wait(self.half_word(offset), seen, timeout),
         }
     }
 
@@ -174,9 +163,7 @@ impl Region {
     /// Wakes everybody who waits on the word at `offset`, and does not touch it: a page that cannot
     /// be had (its file was cut short) is no fault here, the kernel says that it is not there.
     pub(crate) fn ring(&self, offset: usize) {
-        // Failure would mean a bad address or flag: a bug here, and sleeps are bounded anyway.
-        // Nobody waits on the simulated disk.
-        let _ = futex::wake(self.half_word(offset), futex::Flags::empty(), i32::MAX as u32);
+        futex_wake(self.half_word(offset));
     }
 
     #[inline]

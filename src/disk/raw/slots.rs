@@ -8,14 +8,14 @@ use std::{
     ops::Range,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering, fence},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
 use crossbeam_utils::CachePadded;
 use parking_lot::RwLock;
 
-use super::Region;
+use super::{Region, fence};
 
 /// Locks that guard slots inside the producer's process; slot `i` belongs to lock `i % count`.
 pub(crate) type Stripes = Arc<[CachePadded<RwLock<()>>]>;
