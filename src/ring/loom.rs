@@ -6,7 +6,9 @@
 //! hot page, the redo slot and the slots. Each test lists all outcomes that its reader may have;
 //! loom tries every execution of the two threads, and each outcome has to occur.
 //!
-//! The checkpoint pages are plain memory here: they are seen whole and at once.
+//! The checkpoint pages are plain memory here: they are seen whole and at once. A hot page that is
+//! filled anew is not among the scenarios: its readers look at a dozen words twice, each of them old
+//! or new, which is too much to try.
 
 use std::{
     fmt::Debug,
@@ -43,21 +45,9 @@ fn check<W: Send + 'static, T: PartialEq + Debug + Send + Sync + 'static>(
     read: fn(&Ring) -> T,
     expected: Vec<T>,
 ) {
-    check_up_to(None, prepare, write, read, expected);
-}
-
-/// The same, where a thread is interrupted at most so often.
-fn check_up_to<W: Send + 'static, T: PartialEq + Debug + Send + Sync + 'static>(
-    interruptions_max: Option<usize>,
-    prepare: fn(&SimDisk) -> W,
-    write: fn(W),
-    read: fn(&Ring) -> T,
-    expected: Vec<T>,
-) {
     let counts: Arc<[AtomicU64]> = expected.iter().map(|_| AtomicU64::new(0)).collect();
     let mut model = loom::model::Builder::new();
     model.max_branches = 100_000;
-    model.preemption_bound = interruptions_max;
     let counted = Arc::clone(&counts);
     model.check(move || {
         let (writing, ring) = prepared(prepare);
@@ -132,17 +122,6 @@ fn empty_with_blocks(disk: &SimDisk) -> Producer {
 /// With one record of a producer that died. Another process is to open it.
 fn with_one_left(disk: &SimDisk) -> SimDisk {
     with_one(disk).die();
-    disk.other_process()
-}
-
-/// A copy of an archive, in another file than its hot page says: the page is not believed.
-fn copy_with_one(disk: &SimDisk) -> SimDisk {
-    let original = SimDisk::reliable(2);
-    with_one(&original).close().expect("a close");
-    disk.put_file("/data/other".as_ref(), &[]);
-    for (path, bytes) in original.contents() {
-        disk.put_file(&path, &bytes);
-    }
     disk.other_process()
 }
 
@@ -279,11 +258,6 @@ fn a_producer_that_opens_hides_nothing() {
 #[test]
 fn a_producer_that_opens_and_appends_laps_like_any_other() {
     check(with_one_left, open_and_append, read_first, vec![old(), lapped(1)]);
-}
-
-#[test]
-fn a_page_that_is_filled_anew_hides_nothing_in_up_to_two_interruptions() {
-    check_up_to(Some(2), copy_with_one, open, read_first, vec![old()]);
 }
 
 #[test]
