@@ -6,9 +6,9 @@
 
 pub mod damage;
 pub mod errors;
-pub mod planted;
 #[cfg(feature = "filesystem")]
 pub mod filesystem;
+pub mod planted;
 pub mod power_cut;
 pub mod report;
 pub mod work;
