@@ -11,4 +11,5 @@ pub mod filesystem;
 pub mod planted;
 pub mod power_cut;
 pub mod report;
+pub mod system_calls;
 pub mod work;

@@ -1,10 +1,9 @@
 //! The command: runs a layer of the torture, tells progress on standard error and the outcomes on
 //! standard output. Exit 1 on a violation, 2 on wrong usage.
 
-#[cfg(feature = "filesystem")]
-use std::path::PathBuf;
 use std::{
     io::{self, Write as _},
+    path::PathBuf,
     process::ExitCode,
 };
 
@@ -15,7 +14,7 @@ use ringkeep_torture::{
     damage, errors, planted,
     power_cut::{self, Plan, exhaustive},
     report::Report,
-    work,
+    system_calls, work,
 };
 
 /// Breaks ringkeep in every way that a machine can break, and judges what is left.
@@ -51,6 +50,12 @@ enum Layer {
     },
     /// Every call of the disk fails in turn, under every public operation (F5).
     Errors,
+    /// Every system call of the command fails in turn, under every verb, by strace (F5).
+    SystemCalls {
+        /// The command, built for release.
+        #[arg(long, default_value = "target/release/ringkeep")]
+        command: PathBuf,
+    },
     /// Flipped bits, prefixes, spoilt blocks, mixed-up shards, bent fields (F4, F6).
     Damage {
         /// Bytes of the archive that is damaged.
@@ -88,6 +93,7 @@ fn main() -> ExitCode {
         Layer::PowerCut { trials, seed, trace } => cut_power(*trials, *seed, *trace),
         Layer::Exhaustive { share } => exhaust(*share),
         Layer::Errors => errors::run(),
+        Layer::SystemCalls { command } => system_calls::run(command),
         Layer::Damage { bytes } => damage::run((*bytes).max(32 << 10)),
         Layer::Planted { names } => plant(names),
         #[cfg(feature = "filesystem")]
