@@ -2,16 +2,17 @@
 //! their steps, and however late each word arrives at the other side.
 //!
 //! Method: the real producer and the real reader, of two processes on the simulated disk, under the
-//! model checker loom (`torture/sanitizers loom`; src/disk/raw/modelled.rs says how). It watches the
-//! hot page, the redo slot and the slots. Each test lists all outcomes that its reader may have;
-//! loom tries every execution of the two threads, and each outcome has to occur.
+//! model checker loom (`torture/sanitizers loom`; src/disk/raw/modelled.rs says how). It watches
+//! the hot page, the redo slot and the slots. Each test lists all outcomes that its reader may
+//! have; loom tries every execution of the two threads, and each outcome has to occur.
 //!
 //! The checkpoint pages are plain memory here: they are seen whole and at once. A hot page that is
-//! filled anew is not among the scenarios: its readers look at a dozen words twice, each of them old
-//! or new, which is too much to try.
+//! filled anew is not among the scenarios: its readers look at a dozen words twice, each of them
+//! old or new, which is too much to try.
 
 use std::{
     fmt::Debug,
+    io::Write,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -60,7 +61,7 @@ fn check<W: Send + 'static, T: PartialEq + Debug + Send + Sync + 'static>(
         let place = place.unwrap_or_else(|| panic!("{outcome:?} must not be"));
         counted[place].fetch_add(1, Relaxed);
     });
-    println!("executions by outcome: {counts:?}");
+    let _ = writeln!(std::io::stdout(), "executions by outcome: {counts:?}");
     assert!(counts.iter().all(|count| count.load(Relaxed) > 0), "an outcome did not occur");
 }
 
@@ -157,11 +158,13 @@ fn close(producer: Producer) {
     producer.close().expect("a close");
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a thread gets what it works with")]
 fn open(disk: SimDisk) {
     let producer = WriteOptions::new().on(&disk).open(PATH).expect("nobody has it open");
     std::mem::forget(producer);
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a thread gets what it works with")]
 fn open_and_append(disk: SimDisk) {
     append_one(WriteOptions::new().on(&disk).open(PATH).expect("nobody has it open"));
 }

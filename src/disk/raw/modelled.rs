@@ -2,9 +2,10 @@
 //!
 //! [loom](https://docs.rs/loom) runs a closure again and again, until its threads have taken their
 //! steps in every order that matters, and every load has returned every value that C11 lets it see.
-//! It knows only its own atomics. So the words of the ranges given to [`watch`] are such ones, found
-//! by the address of the word that they stand for; all other words stay plain memory, in which
-//! nothing is ever seen late. loom's threads take turns on one thread of the operating system.
+//! It knows only its own atomics. So the words of the ranges given to [`watch`] are such ones,
+//! found by the address of the word that they stand for; all other words stay plain memory, in
+//! which nothing is ever seen late. loom's threads take turns on one thread of the operating
+//! system.
 //!
 //! One thread reads, and all others together are the producer, which alone stores: that is
 //! asserted, and that a word is accessed in one width for good. The producer's own loads are plain.
@@ -98,7 +99,6 @@ macro_rules! atomic {
         #[repr(transparent)]
         pub(crate) struct $name(std::sync::atomic::$name);
 
-        #[expect(clippy::cast_possible_truncation, reason = "a change wraps in the word's width")]
         impl $name {
             /// # Safety
             ///
@@ -116,7 +116,11 @@ macro_rules! atomic {
 
             pub(super) fn load(&self, order: Ordering) -> $value {
                 match self.watched() {
-                    Some(word) => word.load(order) as $value,
+                    Some(word) => {
+                        // The sum wraps in the word's width.
+                        let bytes = word.load(order).to_le_bytes();
+                        <$value>::from_le_bytes(std::array::from_fn(|at| bytes[at]))
+                    }
                     None => self.0.load(order),
                 }
             }
