@@ -14,6 +14,9 @@ use super::{
 };
 use crate::report::Report;
 
+/// What a mapping gives when its page cannot be read or made writable.
+const SIGBUS: i32 = 7;
+
 /// Runs so many workers on disks that fail.
 pub(super) fn run(
     bench: &Bench<'_>,
@@ -90,9 +93,9 @@ fn judge_worker(
     if let Some(signal) = signal_of(output) {
         // A store through a mapping has no other way to fail; see the docs.
         match plan.form {
-            Form::ByPosition => report.fail(format!("the worker died of signal {signal}")),
-            Form::Mapped => report.count("failed write: a mapped store's signal"),
-            Form::Windowed => report.count("failed write: a windowed store's signal"),
+            Form::Mapped if signal == SIGBUS => report.count("failed write: SIGBUS, mapped"),
+            Form::Windowed if signal == SIGBUS => report.count("failed write: SIGBUS, windowed"),
+            form => report.fail(format!("the worker died of signal {signal}, {form:?}")),
         }
         return;
     }
