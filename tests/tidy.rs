@@ -36,8 +36,10 @@ const FLOORS: &[Floor] = &[
     Floor { room: "ring::lookup", imports: &["error"] },
     Floor { room: "ring::read", imports: &["error", "ring::lookup"] },
     Floor { room: "ring::schema", imports: &["error", "ring::lookup"] },
-    Floor { room: "disk", imports: &["error"] },
-    Floor { room: "ring", imports: &["error", "disk"] },
+    // Known bugs for the torture: a switch that is off.
+    Floor { room: "planted", imports: &[] },
+    Floor { room: "disk", imports: &["error", "planted"] },
+    Floor { room: "ring", imports: &["error", "disk", "planted"] },
     Floor { room: "queue", imports: &["error", "disk"] },
     Floor { room: "spill_vec", imports: &["error", "disk"] },
     Floor { room: "spool", imports: &["error", "disk"] },

@@ -73,7 +73,7 @@ impl Archive {
         let rewriting = session.cold.is_none() && !before.is_multiple_of(2);
         let redo = if rewriting { redo::load(self, id)? } else { None };
         // Pairs with the fence in `Cursors::announce` and `begin_rewrite`.
-        if !planted("fence_of_the_reader_missing") {
+        if !planted("fences_of_the_reader_missing") {
             fence(Ordering::Acquire);
         }
         self.pages.refresh(pages::HOT)?;

@@ -186,10 +186,9 @@ fn record_crash(archive: &Archive, view: &View, next: u64, claim: u64) -> Result
     if is_new || limit != page.limit || undone {
         // Forgotten is what the old next left behind: the new one shows only after this page.
         let oldest = view.next.saturating_sub(archive.geometry().capacity);
-        let ranges = match planted("crash_ranges_forgotten") {
-            true => page.ranges.clone(),
-            false => with_range(&view.ranges, crashed, oldest),
-        };
+        let ranges = with_range(&view.ranges, crashed, oldest);
+        let forgotten = planted("crash_ranges_forgotten");
+        let ranges = if forgotten { page.ranges.clone() } else { ranges };
         let (durable, kept) = (view.durable, view.kept);
         checkpoints.write(archive, Checkpoint { durable, limit, kept, ranges, ..page })?;
     }

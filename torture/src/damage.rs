@@ -7,7 +7,7 @@
 use std::{
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use allocation_counter::measure;
@@ -121,7 +121,7 @@ fn payload(salt: u64, id: u64, size: usize) -> Vec<u8> {
 
 type Judged = std::result::Result<&'static str, String>;
 
-fn told(error: Error) -> String {
+fn told(error: impl std::fmt::Debug) -> String {
     format!("{error:?}")
 }
 
@@ -309,7 +309,7 @@ fn mix_shards(bytes: usize) -> Report {
     report
 }
 
-fn mixed(report: &mut Report, subject: &Subject, path: &PathBuf, bytes: &[u8]) {
+fn mixed(report: &mut Report, subject: &Subject, path: &Path, bytes: &[u8]) {
     report.trials += 1;
     let disk = subject.disk.copy();
     disk.put_file(path, bytes);

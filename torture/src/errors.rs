@@ -192,7 +192,7 @@ impl Trial<'_> {
                 (result, producer, hits)
             }
         };
-        self.judge(result, producer, hits)
+        self.judge(&result, producer, hits)
     }
 
     fn with_fault<T>(&self, work: impl FnOnce(&Self) -> T) -> (T, u64) {
@@ -202,8 +202,8 @@ impl Trial<'_> {
         (result, self.disk.mend_calls())
     }
 
-    fn judge(&self, result: Result<()>, producer: Option<Producer>, hits: u64) -> Judged {
-        let outcome = match (&result, hits) {
+    fn judge(&self, result: &Result<()>, producer: Option<Producer>, hits: u64) -> Judged {
+        let outcome = match (result, hits) {
             (Ok(()), 0) => NO_CALL_FAILS,
             (Ok(()), _) => "succeeds in spite of it",
             (Err(error), 0) => return Err(format!("it fails by itself: {error:?}")),
@@ -215,7 +215,7 @@ impl Trial<'_> {
         }
         let mut outcome = outcome;
         if let Some(producer) = producer
-            && self.judge_producer(producer, &result)?
+            && self.judge_producer(producer, result)?
         {
             outcome = "ends the producer";
         }

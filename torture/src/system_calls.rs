@@ -1,5 +1,5 @@
-//! Every system call of the command fails in turn (F5): the Nth one, N = 1 to the end, once and for
-//! good, under every verb, on real files. `strace` makes them fail.
+//! Every system call of the command fails in turn (F5): the Nth one, N = 1 to the end, once and
+//! for good, under every verb, on real files. `strace` makes them fail.
 //!
 //! A verb ends with an exit code of the table, and with a sentence about it unless that is 0. With 0
 //! its work is done. Afterwards nothing that was there is lost, nothing is corrupt, no leftover is
