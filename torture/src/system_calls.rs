@@ -163,7 +163,9 @@ impl<'a> Case<'a> {
     fn every_call(&self) -> Report {
         let mut report = Report::default();
         if let Err(reason) = self.try_every_call(&mut report) {
-            report.fail(format!("{} {}: {reason}", self.verb.line, self.call.name));
+            let told = format!("{}, {}: {reason}", self.verb.line, self.call.name);
+            eprintln!("{told}");
+            report.fail(told);
         }
         if let Err(error) = fs::remove_dir_all(&self.beside) {
             report.fail(format!("{}: {error}", self.beside.display()));
@@ -283,7 +285,8 @@ impl<'a> Case<'a> {
         let Call { name, is_of_a_file, beside, .. } = *self.call;
         let Fault { code, nth, for_good } = fault;
         let mut command = Command::new("timeout");
-        command.args(["-k", "1", SECONDS_MAX, "strace", "-f", "-qq", "-o"]).arg(self.log());
+        command.args(["-k", "1", SECONDS_MAX, "strace", "-f", "--seccomp-bpf", "-qq", "-o"]);
+        command.arg(self.log());
         let all_after = if for_good { "+" } else { "" };
         command.arg(format!("--trace={name}"));
         command.arg(format!("--inject={name}:error={code}:when={nth}{all_after}"));
