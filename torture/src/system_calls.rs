@@ -2,8 +2,8 @@
 //! for good, under every verb, on real files. `strace` makes them fail.
 //!
 //! A verb ends with an exit code of the table, and with a sentence about it unless that is 0. With
-//! 0 its work is done. Afterwards nothing that was there is lost, nothing is corrupt, no leftover is
-//! in the way, and readers have written nothing.
+//! 0 its work is done. Afterwards nothing that was there is lost, nothing is corrupt, no leftover
+//! is in the way, and readers have written nothing.
 
 mod verbs;
 
@@ -316,7 +316,7 @@ impl<'a> Case<'a> {
     fn paths(&self) -> Vec<PathBuf> {
         let names = ["a.dat", "a.dat.1", "a.dat.2", "records.csv", "records.raw"];
         let temporary = names[..3].iter().map(|name| format!("{name}.ringkeep-new"));
-        let names = names.iter().map(ToString::to_string).chain(temporary);
+        let names = names.iter().map(|&name| name.to_owned()).chain(temporary);
         let paths = names.map(|name| self.directory.join(name));
         let boot = PathBuf::from("/proc/sys/kernel/random/boot_id");
         paths.chain([boot, self.directory.clone(), self.beside.join("out")]).collect()
