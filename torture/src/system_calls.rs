@@ -345,6 +345,8 @@ impl<'a> Case<'a> {
             (Some(1..=3), 0) => Err(format!("it fails by itself: {ran:?}")),
             (Some(1..=3), _) if !says("ringkeep: ") => Err(format!("it says nothing: {ran:?}")),
             (Some(1..=3), _) if says(&file) || says("standard output") => Ok(self.verb.fails),
+            // A thread that cannot be started has no file.
+            (Some(1..=3), _) if !self.call.is_of_a_file && says("cannot ") => Ok(self.verb.fails),
             (Some(1..=3), _) => Err(format!("it does not name the file: {ran:?}")),
             _ => Err(format!("that is no exit code of the table: {ran:?}")),
         }
