@@ -12,8 +12,7 @@ use std::{
 };
 
 use ringkeep::{AfterLap, Io, Producer, Read, ReadOptions, Ring, RingOptions, Start, Tailed};
-
-use super::{
+use ringkeep_torture::kill::{
     child::{Running, say},
     payload::{Style, fast_directory, fill, version_of},
 };
@@ -292,7 +291,7 @@ fn hammered(variant: &Variant, path: &Path, io: Io) -> Outcomes {
             break;
         }
     }
-    child.kill();
+    let _ = child.kill();
     // The last record that was shown is still whole, and so is the ring.
     let report = Producer::open(path).expect("a producer").ring().verify(|_| {}).expect("a look");
     assert_eq!((report.corrupt, report.absent), (0, 0), "{report:?}");

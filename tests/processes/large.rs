@@ -6,8 +6,7 @@
 use std::{fs, io::Write as _, os::unix::fs::FileExt as _, path::Path};
 
 use ringkeep::{Meter, Producer, Ring, RingOptions};
-
-use super::{
+use ringkeep_torture::kill::{
     child::{Running, say, wait_for_the_end},
     payload::{Style, fill, payload_of},
 };
@@ -64,7 +63,7 @@ fn opening_a_gibibyte_after_a_kill_reads_a_bounded_number_of_bytes() {
     let path = directory.path().join("cache.dat");
     let child = Running::start("fill a part", &[path.to_str().expect("ASCII")]);
     child.says("filled");
-    child.kill();
+    let _ = child.kill();
     let mut next = 7 * CAPACITY + 1 + RECORDS;
     next = open_and_append(&path, "killed", |found| assert_eq!(found, next));
 

@@ -8,8 +8,7 @@ use std::{
 };
 
 use ringkeep::{Error, Producer, Ring, RingOptions, Start, Tailed};
-
-use super::{
+use ringkeep_torture::kill::{
     child::{PATIENCE, Running, is_root, say, wait_for_the_end},
     payload::{Style, payload_of, version_of},
 };
@@ -171,7 +170,7 @@ fn a_second_producer_in_another_process_is_refused_until_the_first_is_gone() {
         }
         let ring = Ring::open(&path).expect("a reader");
         assert!(ring.stats().expect("stats").writer_live);
-        child.kill();
+        let _ = child.kill();
         assert!(!ring.stats().expect("stats").writer_live);
         // At once: the lock went with the process.
         let mut producer = Producer::open(&path).expect("the lock is free");
@@ -203,7 +202,7 @@ fn a_reader_goes_on_with_the_next_producer_when_one_dies() {
             assert!(version_of(STYLE, id, payload, &mut room).is_some());
         }
         child.says("appended");
-        child.kill();
+        let _ = child.kill();
         assert_eq!(tailer.try_next().expect("a look"), None);
     }
     assert_eq!(tailer.missed(), 0);

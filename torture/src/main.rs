@@ -11,7 +11,9 @@ use clap::{Parser, Subcommand};
 #[cfg(feature = "filesystem")]
 use ringkeep_torture::filesystem;
 use ringkeep_torture::{
-    damage, errors, planted,
+    damage, errors,
+    kill::{self, child},
+    planted,
     power_cut::{self, Plan, exhaustive},
     report::Report,
     system_calls, work,
@@ -41,6 +43,15 @@ enum Layer {
         /// One trial, told step by step on standard error.
         #[arg(long)]
         trace: bool,
+    },
+    /// Real producers killed at any moment, with readers that live through it (F1, F7).
+    Kill {
+        /// Kills to be made.
+        #[arg(long, default_value_t = 200)]
+        trials: u64,
+        /// Of the first archive; that of the next one is larger by 1.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
     },
     /// Short scripts on a ring of eight slots: every cut, and of each every outcome (F2).
     Exhaustive {
@@ -88,9 +99,14 @@ enum Layer {
 }
 
 fn main() -> ExitCode {
+    // The children of a layer are this very binary.
+    if let Some((role, arguments)) = child::role() {
+        return if kill::plays(&role, &arguments) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let arguments = Arguments::parse();
     let report = match &arguments.layer {
         Layer::PowerCut { trials, seed, trace } => cut_power(*trials, *seed, *trace),
+        Layer::Kill { trials, seed } => kill::run(*trials, *seed),
         Layer::Exhaustive { share } => exhaust(*share),
         Layer::Errors => errors::run(),
         Layer::SystemCalls { command } => system_calls::run(command),

@@ -1,6 +1,11 @@
 //! Trials on all processors.
 
-use std::{num::NonZeroUsize, thread};
+use std::{
+    any::Any,
+    num::NonZeroUsize,
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+};
 
 use parking_lot::Mutex;
 
@@ -56,4 +61,25 @@ fn join(report: &mut Report, found: Report) {
 #[must_use]
 pub fn processors() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
+/// A trial of this seed. A panic is a violation too, and everything that is told comes with its
+/// seed.
+pub(crate) fn guarded(seed: u64, trial: impl FnOnce() -> Report) -> Report {
+    let mut report = catch_unwind(AssertUnwindSafe(trial)).unwrap_or_else(|panic| Report {
+        violations: vec![format!("R1 panicked: {}", text_of(&*panic))],
+        ..Report::default()
+    });
+    report.trials = report.trials.max(1);
+    report.violations.truncate(1);
+    for violation in &mut report.violations {
+        *violation = format!("seed {seed}: {violation}");
+    }
+    report
+}
+
+/// What a panic says.
+pub(crate) fn text_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default()
 }

@@ -12,15 +12,15 @@ mod operations;
 mod oracle;
 mod trial;
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
-};
+use std::time::Duration;
 
 use ringkeep::SyncPolicy;
 use trial::Trial;
 
-use crate::{report::Report, work};
+use crate::{
+    report::Report,
+    work::{self, guarded},
+};
 
 /// The policy of a trial is that of its seed, counted round.
 pub const POLICIES: [SyncPolicy; 4] = [
@@ -100,19 +100,4 @@ pub fn many_kills(seed: u64) -> Report {
 #[must_use]
 pub fn short_lives(seed: u64) -> Report {
     guarded(seed, || Trial::of_short_lives(seed).run_short_lives())
-}
-
-/// A panic is a violation too, and everything that is told comes with its seed.
-fn guarded(seed: u64, trial: impl FnOnce() -> Report) -> Report {
-    let mut report = catch_unwind(AssertUnwindSafe(trial)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
-        Report { violations: vec![format!("R1 panicked: {text}")], ..Report::default() }
-    });
-    report.trials = report.trials.max(1);
-    report.violations.truncate(1);
-    for violation in &mut report.violations {
-        *violation = format!("seed {seed}: {violation}");
-    }
-    report
 }

@@ -28,49 +28,75 @@ enum Pending {
 
 /// Sums over all rounds.
 #[derive(Debug, Default)]
-pub(crate) struct Sums {
-    pub(crate) appended: u64,
-    pub(crate) skipped: u64,
-    pub(crate) jumps: u64,
-    pub(crate) updated: u64,
-    pub(crate) deleted: u64,
-    pub(crate) checked: u64,
+pub struct Sums {
+    /// Records that `append` or `append_batch` returned.
+    pub appended: u64,
+    /// Gaps of `append_at`, jumps among them.
+    pub gaps: u64,
+    /// Clean closes of the child.
+    pub closed: u64,
+    /// Ids that `append_at` left out.
+    pub skipped: u64,
+    /// Gaps that were longer than the window.
+    pub jumps: u64,
+    /// Updates that returned.
+    pub updated: u64,
+    /// Deletes that returned.
+    pub deleted: u64,
+    /// Ids that were held against what is known.
+    pub checked: u64,
     /// Ids that no call had returned and that hold a record all the same.
-    pub(crate) found: u64,
-    pub(crate) lost: u64,
+    pub found: u64,
+    /// Ids that a crash took; no call had returned them.
+    pub lost: u64,
     /// Rewrites that were under way.
-    pub(crate) cut_rewrites: u64,
+    pub cut_rewrites: u64,
 }
 
 /// The ring as it must be.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub struct Ledger {
     capacity: u64,
     next: u64,
     kept: u64,
     fates: BTreeMap<u64, Fate>,
     pending: Pending,
-    pub(crate) sums: Sums,
+    /// Everything below is durable, as was told.
+    durable: u64,
+    /// What it came to.
+    pub sums: Sums,
 }
 
 impl Ledger {
-    pub(crate) fn new(capacity: u64) -> Self {
+    /// That of an empty ring.
+    #[must_use]
+    pub fn new(capacity: u64) -> Self {
         Self {
             capacity,
             next: 0,
             kept: 0,
             fates: BTreeMap::new(),
             pending: Pending::Append,
+            durable: 0,
             sums: Sums::default(),
         }
     }
 
     /// Takes note of a line of the child: small letters say what returned, capitals what begins.
-    pub(crate) fn note(&mut self, line: &str) {
+    ///
+    /// # Panics
+    ///
+    /// If what it says breaks a promise.
+    pub fn note(&mut self, line: &str) {
         let words: Vec<_> = line.split(' ').collect();
         let number = |at: usize| words[at].parse().expect("a number");
         match words[0] {
             "a" => self.appended(number(1), 1),
+            "s" => {
+                self.appended(number(1), 1);
+                self.is_durable(self.next);
+            }
+            "f" => self.is_durable(number(1)),
             "b" => self.appended(number(1), number(2)),
             "G" => self.pending = Pending::Gap(number(1)),
             "g" => self.skipped_to(number(1)),
@@ -78,12 +104,23 @@ impl Ledger {
             "u" => self.rewrote(number(1), Some(number(2))),
             "D" => self.rewrites(number(1), None),
             "d" => self.rewrote(number(1), None),
-            "opening" | "opened" => {}
+            "creating" | "opening" | "opened" | "closing" => {}
+            "closed" => self.sums.closed += 1,
             _ => panic!("the child says {line}"),
         }
     }
 
-    pub(crate) fn appended(&mut self, first: u64, count: u64) {
+    /// The ring said that everything below `id` is durable: that never goes back.
+    pub fn is_durable(&mut self, id: u64) {
+        self.durable = self.durable.max(id);
+    }
+
+    /// An append returned.
+    ///
+    /// # Panics
+    ///
+    /// If the ids were handed out before.
+    pub fn appended(&mut self, first: u64, count: u64) {
         assert_eq!(first, self.next, "ids follow each other, and none is used twice");
         self.next = first + count;
         self.sums.appended += count;
@@ -93,6 +130,7 @@ impl Ledger {
     fn skipped_to(&mut self, id: u64) {
         assert_eq!(self.pending, Pending::Gap(id));
         assert!(id >= self.next, "ids only grow");
+        self.sums.gaps += 1;
         if id - self.next >= self.capacity {
             (self.kept, self.next) = (id, id);
             self.sums.jumps += 1;
@@ -113,7 +151,8 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn rewrote(&mut self, id: u64, version: Option<u64>) {
+    /// An update (a version) or a delete returned.
+    pub fn rewrote(&mut self, id: u64, version: Option<u64>) {
         self.pending = Pending::Append;
         self.fates.insert(id, Fate::OneOf(vec![version]));
         match version {
@@ -123,7 +162,14 @@ impl Ledger {
     }
 
     /// Holds the ring of a dead producer against what is known, and learns what was open.
-    pub(crate) fn check(&mut self, ring: &Ring, record_size: usize) {
+    ///
+    /// # Panics
+    ///
+    /// If a promise is broken.
+    pub fn check(&mut self, ring: &Ring, record_size: usize) {
+        let durable = ring.durable().expect("durable");
+        assert!(durable >= self.durable, "durable went back: {durable} {}", self.durable);
+        self.is_durable(durable);
         let (oldest, next) = (ring.oldest().expect("oldest"), ring.next_id().expect("next"));
         assert!(next >= self.next, "an id that was handed out comes again: {next} {}", self.next);
         if let Pending::Gap(id) = self.pending
@@ -160,7 +206,7 @@ impl Ledger {
     }
 
     /// The next check is of a producer that opened: nothing is under way any more.
-    pub(crate) fn settle(&mut self) {
+    pub fn settle(&mut self) {
         if matches!(self.pending, Pending::Rewrite(_)) {
             self.sums.cut_rewrites += 1;
         }
@@ -189,7 +235,8 @@ impl Ledger {
     }
 
     /// Where the ring must stand.
-    pub(crate) fn next(&self) -> u64 {
+    #[must_use]
+    pub fn next(&self) -> u64 {
         self.next
     }
 }

@@ -1,32 +1,44 @@
-//! Children: this test binary, run again to play one role, and killed when its test is over.
+//! Children: this very binary, run again to play one role, and killed when its parent has seen
+//! enough.
 //!
-//! A child says lines on its standard output, each of which begins with `@`, so that what the test
-//! harness prints is told apart. Its standard input is its life line: when that ends, because the
-//! parent is gone, it ends too.
+//! A child says lines on its standard output, each of which begins with `@`, so that what a test
+//! harness prints is told apart. Its standard input is its life line: each line on it is a question,
+//! and when it ends, because the parent is gone, the child ends too.
 
 use std::{
     env,
     ffi::OsString,
     fs,
-    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Write as _},
     os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    sync::{
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
     thread,
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 const ROLE: &str = "RINGKEEP_TEST_ROLE";
 const ARGUMENTS: &str = "RINGKEEP_TEST_ARGUMENTS";
+/// In a test binary it is a test that plays the role; the command looks at its environment first.
 const STAGE: &str = "plays_the_child_of_another_test";
 /// Nobody has to wait that long unless something hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// What a child says before it ends because a promise was broken.
+pub(super) const VIOLATION: &str = "VIOLATION: ";
 /// A user without rights of its own.
 const NOBODY: u32 = 65534;
+/// Questions of the parent.
+static QUESTIONS: AtomicU64 = AtomicU64::new(0);
 
-/// The role that this process was started for.
-pub(crate) fn role() -> Option<(String, Vec<String>)> {
+/// The role that this process was started for, and its arguments.
+#[must_use]
+pub fn role() -> Option<(String, Vec<String>)> {
     let role = env::var(ROLE).ok()?;
     let arguments = env::var(ARGUMENTS).unwrap_or_default();
     thread::spawn(follow_the_parent);
@@ -35,12 +47,20 @@ pub(crate) fn role() -> Option<(String, Vec<String>)> {
 
 #[expect(clippy::disallowed_methods, reason = "nobody is left whom a destructor could serve")]
 fn follow_the_parent() {
-    let _ = io::stdin().read_to_end(&mut Vec::new());
+    for _ in io::stdin().lines().map_while(Result::ok) {
+        QUESTIONS.fetch_add(1, Relaxed);
+    }
     std::process::exit(0);
 }
 
+/// How often the parent has asked this process something; see [`Running::ask`].
+#[must_use]
+pub fn questions() -> u64 {
+    QUESTIONS.load(Relaxed)
+}
+
 /// Tells the parent, before it returns.
-pub(crate) fn say(line: &str) {
+pub fn say(line: &str) {
     let mut out = io::stdout().lock();
     // If nobody listens, the life line ends this process.
     let _ = out.write_all(format!("@{line}\n").as_bytes());
@@ -48,7 +68,7 @@ pub(crate) fn say(line: &str) {
 }
 
 /// Sleeps until the parent kills this process or is gone.
-pub(crate) fn wait_for_the_end() -> ! {
+pub fn wait_for_the_end() -> ! {
     loop {
         thread::park();
     }
@@ -56,25 +76,31 @@ pub(crate) fn wait_for_the_end() -> ! {
 
 /// A running child.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub struct Running {
     child: Child,
     said: Receiver<String>,
 }
 
 impl Running {
     /// Starts a child of the same user.
-    pub(crate) fn start(role: &str, arguments: &[&str]) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// If there is none; so do all of these, because a trial without its child is none.
+    #[must_use]
+    pub fn start(role: &str, arguments: &[&str]) -> Self {
         let binary = env::current_exe().expect("this binary has a path");
         Self::of(Command::new(binary), role, arguments)
     }
 
     /// Starts a child that has only read permission on files of mode 0644: another user where this
-    /// one is root (`true`), or else the same, who needs files of mode 0440.
-    pub(crate) fn start_with_read_permission(
-        directory: &Path,
-        role: &str,
-        arguments: &[&str],
-    ) -> Self {
+    /// one is root, or else the same, who needs files of mode 0440.
+    ///
+    /// # Panics
+    ///
+    /// If there is none.
+    #[must_use]
+    pub fn start_with_read_permission(directory: &Path, role: &str, arguments: &[&str]) -> Self {
         if !is_root() {
             return Self::start(role, arguments);
         }
@@ -110,23 +136,61 @@ impl Running {
     }
 
     /// The next line it says.
-    pub(crate) fn line(&self) -> String {
+    ///
+    /// # Panics
+    ///
+    /// If it says nothing for a long time, or is gone, or has found a promise broken.
+    #[must_use]
+    pub fn line(&self) -> String {
         match self.said.recv_timeout(PATIENCE) {
-            Ok(line) => line,
+            Ok(line) => checked(line),
             Err(RecvTimeoutError::Timeout) => panic!("the child says nothing"),
             Err(RecvTimeoutError::Disconnected) => panic!("the child ended early, see above"),
         }
     }
 
     /// Expects this very line.
-    pub(crate) fn says(&self, expected: &str) {
+    ///
+    /// # Panics
+    ///
+    /// If it says another one.
+    pub fn says(&self, expected: &str) {
         assert_eq!(self.line(), expected);
     }
 
     /// `kill -9`. What it had said before and nobody has taken yet.
-    pub(crate) fn kill(mut self) -> Vec<String> {
+    #[must_use]
+    pub fn kill(mut self) -> Vec<String> {
         self.end();
-        self.said.iter().collect()
+        self.said.iter().map(checked).collect()
+    }
+
+    /// Asks it something: what, is a matter of its role.
+    ///
+    /// # Panics
+    ///
+    /// If it is gone.
+    pub fn ask(&mut self) {
+        let pipe = self.child.stdin.as_mut().expect("a life line");
+        pipe.write_all(b"?\n").expect("a child that lives");
+    }
+
+    /// Stops it where it is, until it [goes on](Running::go_on).
+    ///
+    /// # Panics
+    ///
+    /// If it is gone.
+    pub fn stop(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).expect("a child that lives");
+    }
+
+    /// Lets a stopped child go on.
+    ///
+    /// # Panics
+    ///
+    /// If it is gone.
+    pub fn go_on(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::CONT).expect("a child that lives");
     }
 
     fn end(&mut self) {
@@ -136,7 +200,11 @@ impl Running {
     }
 
     /// Waits until all its threads sleep.
-    pub(crate) fn sleeps(&self) {
+    ///
+    /// # Panics
+    ///
+    /// If they never do.
+    pub fn sleeps(&self) {
         let tasks = format!("/proc/{}/task", self.child.id());
         let begun = Instant::now();
         loop {
@@ -156,6 +224,11 @@ impl Running {
             thread::yield_now();
         }
     }
+}
+
+fn checked(line: String) -> String {
+    assert!(!line.starts_with(VIOLATION), "{line}");
+    line
 }
 
 /// A binary that was copied a moment ago is busy while another test's child, forked meanwhile,
@@ -182,7 +255,12 @@ impl Drop for Running {
 }
 
 /// Whether this user may do anything: then another one plays whoever may only read.
-pub(crate) fn is_root() -> bool {
+///
+/// # Panics
+///
+/// Without `/proc`.
+#[must_use]
+pub fn is_root() -> bool {
     let status = fs::read_to_string("/proc/self/status").expect("this process has a status");
     let uids = status.lines().find_map(|line| line.strip_prefix("Uid:"));
     uids.is_some_and(|uids| uids.split_whitespace().nth(1) == Some("0"))
