@@ -183,7 +183,8 @@ impl Ledger {
             (self.kept, self.next) = (id, id);
         }
         let floor = next.saturating_sub(self.capacity).max(self.kept);
-        assert_eq!(oldest, floor.min(next), "exactly the window is kept");
+        let pending = self.pending;
+        assert_eq!(oldest, floor.min(next), "exactly the window is kept: {next} {pending:?}");
         let mut room = vec![0; record_size];
         for id in floor..next {
             let found = match ring.read(id).expect("a read") {

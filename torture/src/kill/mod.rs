@@ -81,7 +81,7 @@ pub fn plays(role: &str, arguments: &[String]) -> bool {
     };
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| play(arguments))) {
         let text = text_of(&*panic).replace('\n', " ");
-        child::say(&format!("{}{role}: {text}", child::VIOLATION));
+        child::say(&format!("{}{role} {arguments:?}: {text}", child::VIOLATION));
         std::panic::resume_unwind(panic);
     }
     true

@@ -190,6 +190,15 @@ impl Watch {
         }
     }
 
+    /// What a broken promise looks like a moment later.
+    fn again(&self, id: u64) -> String {
+        thread::park_timeout(PAUSE);
+        let read = self.ring.read(id).map(|read| read.map(drop));
+        let afresh = Ring::open(self.ring.path()).and_then(|ring| ring.read(id));
+        let afresh = afresh.map(|read| read.map(drop));
+        format!("{read:?}, opened afresh {afresh:?}, in {:?}", self.ring.stats())
+    }
+
     fn judge(&mut self, id: u64, read: &Read<&[u8]>) {
         let content = match read {
             Read::Record(payload) => {
@@ -215,7 +224,7 @@ impl Watch {
                 assert!(*next <= id && id >= self.next, "{id} is {read:?} below {}", self.next);
                 return;
             }
-            other => panic!("{id} is {other:?}"),
+            other => panic!("{id} is {other:?}, then {}", self.again(id)),
         };
         assert!(id >= self.oldest, "{id} was lapped and is {content:?}");
         let place = usize::try_from(id % SEEN_MAX).expect("few");
