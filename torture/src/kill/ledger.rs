@@ -49,6 +49,8 @@ pub struct Sums {
     pub found: u64,
     /// Ids that a crash took; no call had returned them.
     pub lost: u64,
+    /// Jumps that had not returned and were made all the same.
+    pub cut_jumps: u64,
     /// Rewrites that were under way.
     pub cut_rewrites: u64,
 }
@@ -180,7 +182,11 @@ impl Ledger {
                 assert_eq!(next, self.next);
                 return;
             }
-            (self.kept, self.next) = (id, id);
+            // A jump that had not returned counts once it was touched; the ids that it left out are
+            // dropped then, or lost with it.
+            let drops = oldest >= id;
+            (self.kept, self.next) = (if drops { id } else { self.kept }, id);
+            self.sums.cut_jumps += 1;
         }
         let floor = next.saturating_sub(self.capacity).max(self.kept);
         let pending = self.pending;

@@ -280,6 +280,7 @@ impl Story {
             ("checked ids", sums.checked),
             ("cut append found", sums.found),
             ("lost", sums.lost),
+            ("cut jump", sums.cut_jumps),
             ("cut rewrite", sums.cut_rewrites),
             ("append torn in a slot", u64::from(*cut_appends)),
             ("rewrite torn in a slot", u64::from(*cut_rewrites)),
