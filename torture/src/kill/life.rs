@@ -98,6 +98,10 @@ pub struct Life {
 
 impl Life {
     /// A child that leads it.
+    ///
+    /// # Panics
+    ///
+    /// If the path is not ASCII.
     #[must_use]
     pub fn start(&self) -> Running {
         let [size, capacity, shards] = self.shape.arguments();

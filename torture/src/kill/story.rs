@@ -215,8 +215,8 @@ impl Story {
         let life = self.life(acts);
         let child = life.start();
         for _ in 0..2 {
-            let line = child.line();
-            self.killer.ledger.note(&line);
+            let said = child.line();
+            self.killer.ledger.note(&said);
         }
         let second = (self.random.u32(..4) == 0).then(|| {
             let path = self.path.to_str().expect("ASCII");
@@ -230,8 +230,8 @@ impl Story {
             if life.policy == "Always" || self.shape.record_size > 1000 { 40 } else { 300 };
         let lines = self.random.u64(..lines_max);
         for _ in 0..lines {
-            let line = child.line();
-            self.killer.ledger.note(&line);
+            let said = child.line();
+            self.killer.ledger.note(&said);
         }
         let told = Ring::open(&self.path).and_then(|ring| ring.durable()).expect("a look");
         self.report.add("durable told", u64::from(told > 0));
