@@ -44,11 +44,16 @@ impl Archive {
         }
         // A verdict of damage or loss counts when it comes twice: between a copy and the look at
         // redo slot and ranges, a producer may have opened and repaired, or lapped and forgotten.
-        let mut doubted = false;
+        // Twice the same: what was lost a look ago is not damaged when its range is forgotten now.
+        let mut doubted = None;
         for look in 0..LOOKS_MAX {
             let session = self.session_for(id)?;
             match self.look(&session, Id(id), payload, look >= PATIENT_LOOKS)? {
-                Some(Read::Lost | Read::Corrupt { .. }) if !doubted => doubted = true,
+                Some(read @ (Read::Lost | Read::Corrupt { .. }))
+                    if doubted.as_ref() != Some(&read) =>
+                {
+                    doubted = Some(read);
+                }
                 Some(read) => return Ok(read),
                 None => pause(look),
             }
