@@ -1,7 +1,8 @@
 //! Goal: what the ring promises across processes holds: lapped readers, waiting readers, killed
 //! producers, the machine-wide lock.
 //!
-//! Method: children are this very binary, run again for one role; see `ringkeep_torture::kill::child`.
+//! Method: children are this very binary, run again for one role; see
+//! `ringkeep_torture::kill::child`.
 
 #[path = "processes/hammer.rs"]
 mod hammer;

@@ -164,7 +164,7 @@ fn a_creation_that_is_killed_leaves_a_whole_archive_or_none() {
         let name = directory.path().to_str().expect("ASCII");
         let child = Running::start("create until killed", &[name]);
         for _ in 0..random.u32(1..4) {
-            child.line();
+            let _ = child.line();
         }
         spin(Duration::from_micros(random.u64(..3000)));
         let _ = child.kill();

@@ -2,8 +2,8 @@
 //! enough.
 //!
 //! A child says lines on its standard output, each of which begins with `@`, so that what a test
-//! harness prints is told apart. Its standard input is its life line: each line on it is a question,
-//! and when it ends, because the parent is gone, the child ends too.
+//! harness prints is told apart. Its standard input is its life line: each line on it is a
+//! question, and when it ends, because the parent is gone, the child ends too.
 
 use std::{
     env,
