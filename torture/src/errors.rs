@@ -256,6 +256,10 @@ impl Trial<'_> {
         mut producer: Producer,
         result: &Result<()>,
     ) -> std::result::Result<bool, String> {
+        match self.form.write(&self.disk.other_process()).open(PATH) {
+            Err(Error::Locked { .. }) => {}
+            other => return Err(format!("a second producer: {other:?}")),
+        }
         let ring = producer.ring();
         self.judge_records(&ring)?;
         let next = ring.next_id().map_err(told("next"))?;

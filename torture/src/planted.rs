@@ -77,7 +77,7 @@ pub const BUGS: [Bug; 43] = {
         ("ids_used_twice_after_a_power_cut", "the next id is durable, not the limit", PowerCut),
         ("kept_not_moved_by_a_jump", "the skipped ids show", PowerCut),
         ("limit_not_persisted", "ids are handed out above the limit on the disk", PowerCut),
-        ("lock_not_respected", "two producers", Tests),
+        ("lock_not_respected", "two producers", Errors),
         ("marker_accepted_as_record", "a skipped id reads as zeros", PowerCut),
         ("names_not_synced", "the directory is not synced after the last name", PowerCut),
         ("next_published_relaxed", "a record shows before its bytes", Loom),
