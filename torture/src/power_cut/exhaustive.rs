@@ -1,7 +1,7 @@
 //! A ring of eight slots: short scripts, cut at every step, and of each cut every version that
 //! every sector, length and name in flight may stay at.
 //!
-//! Where that would be more than [`COMBINATIONS_MAX`] (a page that is stored word by word has a
+//! Where that would be more than `COMBINATIONS_MAX` (a page that is stored word by word has a
 //! version for each word), each thing in flight stays at its oldest or at its newest version: every
 //! subset. What lies between is another cut's newest.
 
