@@ -13,8 +13,6 @@ mod by_position;
 mod damage;
 #[path = "ring/durable.rs"]
 mod durable;
-#[path = "ring/failed_stores.rs"]
-mod failed_stores;
 #[path = "ring/forms.rs"]
 mod forms;
 #[path = "ring/gaps.rs"]

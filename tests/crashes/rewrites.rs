@@ -29,16 +29,16 @@ pub(crate) fn cut_after_two_rewrites(seed: u64) -> (Seen, Option<Seen>) {
     drop(producer);
     let first = read(&disk);
     let changed = Arc::new(Mutex::new(None));
-    let (found, before, other) = (Arc::clone(&changed), first.clone(), disk.other_process());
-    disk.observe(move || {
-        let now = read(&other);
+    let (found, before) = (Arc::clone(&changed), first.clone());
+    disk.observe(move |disk| {
+        let now = read(disk);
         if now != before {
             found.lock().get_or_insert(now);
         }
     });
     let disk = disk.other_process();
     let opened = RingOptions::new(size, 1).on(&disk).open(Path::new(PATH));
-    disk.observe(|| {});
+    disk.observe(|_| {});
     disk.kill();
     drop(opened);
     let changed = changed.lock().take();

@@ -9,11 +9,14 @@
 use std::{path::Path, time::Duration};
 
 use ringkeep::{Producer, RingOptions};
-use ringkeep_torture::kill::{
-    child::{PATIENCE, Running, say, wait_for_the_end},
-    killer::{Killer, spin},
-    life::{Life, POLICIES, STYLE, Shape},
-    payload::{fast_directory, payload_of},
+use ringkeep_torture::{
+    form::Form,
+    kill::{
+        child::{PATIENCE, Running, say, wait_for_the_end},
+        killer::{Killer, spin},
+        life::{Life, POLICIES, STYLE, Shape},
+        payload::{fast_directory, payload_of},
+    },
 };
 
 const ROUNDS: u64 = 100;
@@ -75,7 +78,7 @@ fn a_hundred_killed_producers_lose_nothing_that_append_returned() {
             let policy = POLICIES[usize::try_from(round % 4).expect("small")];
             let acts = ACTS[usize::try_from(round / 4 % 3).expect("small")];
             let (seed, path) = (random.u64(..), path.clone());
-            let (form, number) = ("mapped", round + 1);
+            let (form, number) = (Form::Mapped, round + 1);
             let life = Life { path, shape, policy, form, acts, seed, number };
             let child = life.start();
             // A sync takes long: fewer lines there.
@@ -108,7 +111,7 @@ fn appends_and_rewrites_that_are_cut_in_the_middle_of_a_slot_are_made_good() {
     while killer.cut_appends.min(killer.cut_rewrites) < CUTS_MIN && round < 1000 {
         let acts = if round % 3 == 0 { "append" } else { "update" };
         let (seed, path) = (random.u64(..), path.clone());
-        let (policy, form, number) = ("Never", "mapped", round + 1);
+        let (policy, form, number) = ("Never", Form::Mapped, round + 1);
         let life = Life { path, shape, policy, form, acts, seed, number };
         let child = life.start();
         killer.kill_after(child, random.u64(6..12), Duration::from_micros(random.u64(..1000)));

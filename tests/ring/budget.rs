@@ -8,7 +8,9 @@ use std::{
 
 use ringkeep::{Error, Io, Producer, Read, ReadOptions, Ring, RingOptions, Stats, WriteOptions};
 
-use crate::support::{Form, Home, PATIENCE, eventually, payload, payloads, skip};
+use ringkeep_torture::form::Form;
+
+use crate::support::{Home, PATIENCE, eventually, form, payload, payloads, skip};
 
 const SIZE: usize = 124;
 const MIB: u64 = 1 << 20;
@@ -88,7 +90,7 @@ fn most_at_work(producer: &mut Producer) -> Most {
 
 #[test]
 fn what_is_resident_and_dirty_stays_within_the_budget() {
-    if Form::of_this_run() != Form::Mapped {
+    if form() != Form::Mapped {
         return;
     }
     let (budget, capacity) = (16 * MIB, 64 * MIB / 128);

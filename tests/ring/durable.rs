@@ -4,8 +4,10 @@ use std::{thread, time::Duration};
 
 use ringkeep::{Error, Producer, Ring, SyncPolicy};
 
+use ringkeep_torture::form::Form;
+
 use crate::support::{
-    Form, Home, PATIENCE, assert_keeps, open_producer, open_ring, payload, payloads, ring_options,
+    Home, PATIENCE, assert_keeps, form, open_producer, open_ring, payload, payloads, ring_options,
 };
 
 const MOMENT: Duration = Duration::from_millis(5);
@@ -130,7 +132,7 @@ fn an_interval_syncs_an_idle_producer_too() {
         }
         let syncs = producer.ring().stats().unwrap().syncs;
         // A batch of 7 is shown in two pieces of up to a block, 6; in four of 2 under the budget.
-        let pieces = if Form::of_this_run() == Form::Windowed { 4 } else { 2 };
+        let pieces = if form() == Form::Windowed { 4 } else { 2 };
         assert!((1..=4 * pieces).contains(&syncs), "{syncs} syncs of 4 batches");
         thread::park_timeout(Duration::from_millis(60));
         let after = producer.ring().stats().unwrap().syncs;

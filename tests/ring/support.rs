@@ -11,7 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ringkeep::{Io, Producer, Read, ReadOptions, Result, Ring, RingOptions, WriteOptions};
+use ringkeep::{Producer, Read, ReadOptions, Result, Ring, RingOptions, WriteOptions};
+use ringkeep_torture::form::{Form, InForm as _};
 use tempfile::TempDir;
 
 /// Longer than anything a test waits for takes, on a busy machine too.
@@ -20,63 +21,33 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of a page of the format.
 pub(crate) const PAGE: u64 = 4096;
 
-/// How every archive of this run is opened, unless a test says otherwise: `RINGKEEP_FORM`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    Mapped,
-    ByPosition,
-    /// Under the smallest budget.
-    Windowed,
-}
-
-impl Form {
-    pub(crate) const ALL: [(Self, &str); 3] =
-        [(Self::Mapped, "mapped"), (Self::ByPosition, "file"), (Self::Windowed, "budget")];
-
-    pub(crate) fn of_this_run() -> Self {
-        let Ok(wanted) = std::env::var(FORM) else {
-            return Self::Mapped;
-        };
-        let found = Self::ALL.into_iter().find(|&(_, name)| name == wanted);
-        found.expect("mapped, file or budget").0
-    }
-
-    /// Whether views show records in place, under a lock.
-    pub(crate) fn shows_in_place(self) -> bool {
-        self == Self::Mapped
-    }
-}
-
-/// Names the form in the environment.
+/// Names the form in which every archive of this run is opened, unless a test says otherwise.
 pub(crate) const FORM: &str = "RINGKEEP_FORM";
+
+/// The form of this run.
+pub(crate) fn form() -> Form {
+    let Ok(name) = std::env::var(FORM) else {
+        return Form::Mapped;
+    };
+    Form::of_name(&name).expect("the name of a form")
+}
+
+/// Whether views show records in place, under a lock.
+pub(crate) fn shows_in_place() -> bool {
+    form() == Form::Mapped
+}
 
 /// A ring to be, in the form of this run.
 pub(crate) fn ring_options(record_size: usize, capacity: u64) -> RingOptions {
-    let options = RingOptions::new(record_size, capacity);
-    match Form::of_this_run() {
-        Form::Mapped => options,
-        Form::ByPosition => options.io(Io::File),
-        Form::Windowed => options.smallest_budget(),
-    }
+    RingOptions::new(record_size, capacity).in_form(form())
 }
 
 pub(crate) fn open_producer(path: impl AsRef<Path>) -> Result<Producer> {
-    let options = WriteOptions::new();
-    match Form::of_this_run() {
-        Form::Mapped => options,
-        Form::ByPosition => options.io(Io::File),
-        Form::Windowed => options.smallest_budget(),
-    }
-    .open(path)
+    WriteOptions::new().in_form(form()).open(path)
 }
 
 pub(crate) fn read_options() -> ReadOptions {
-    let options = ReadOptions::new();
-    match Form::of_this_run() {
-        Form::Mapped => options,
-        Form::ByPosition => options.io(Io::File),
-        Form::Windowed => options.smallest_budget(),
-    }
+    ReadOptions::new().in_form(form())
 }
 
 pub(crate) fn open_ring(path: impl AsRef<Path>) -> Result<Ring> {

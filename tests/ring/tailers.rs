@@ -5,8 +5,8 @@ use std::{fs, ops::Range, thread, time::Duration};
 use ringkeep::{AfterLap, Producer, Read, Start, Tailed, Tailer};
 
 use crate::support::{
-    Form, Home, PATIENCE, eventually, flip, open_producer, open_ring, payload, payloads, place_of,
-    ring_options,
+    Home, PATIENCE, eventually, flip, open_producer, open_ring, payload, payloads, place_of,
+    ring_options, shows_in_place,
 };
 
 const CLOSELY: AfterLap = AfterLap::Oldest { margin: 0 };
@@ -335,7 +335,7 @@ fn a_tailer_that_only_polls_says_replaced_too() {
 #[test]
 fn waiting_inside_a_view_is_refused() {
     // Elsewhere a view is a copy, and holds nothing up.
-    if !Form::of_this_run().shows_in_place() {
+    if !shows_in_place() {
         return;
     }
     let home = Home::new();

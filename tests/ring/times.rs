@@ -8,7 +8,7 @@ use std::{
 
 use ringkeep::{Error, Meter, Producer, Read, Ring, RingOptions, Start, Tailed};
 
-use crate::support::{Form, Home, open_producer, open_ring, ring_options};
+use crate::support::{Home, open_producer, open_ring, ring_options, shows_in_place};
 
 const SCHEMA: &str = "value:u32, t:time_ms";
 
@@ -224,7 +224,7 @@ fn a_search_reads_the_logarithm_of_the_ring_while_the_clock_never_stepped() {
     };
     for start in [0, 1, 77_777, 149_990] {
         // 18 looks, the ten records, and the one behind them; or a page of them at once.
-        let walk = if Form::of_this_run().shows_in_place() { 11 } else { 4096 / 16 + 11 };
+        let walk = if shows_in_place() { 11 } else { 4096 / 16 + 11 };
         let count = reads(start..start + 10);
         assert!(count <= 18 + walk, "{count} reads from {start}");
     }
@@ -298,6 +298,6 @@ fn a_time_that_is_changed_during_a_walk_hides_no_other_record() {
     producer.update(2000, &record(1_000_000)).unwrap();
     // All of them but the one that has another time now; it may have been read before.
     let found = cursor.records().count();
-    let may_be = usize::from(!Form::of_this_run().shows_in_place());
+    let may_be = usize::from(!shows_in_place());
     assert!((3990 - 2..=3990 - 2 + may_be).contains(&found), "{found}");
 }

@@ -5,7 +5,8 @@ use std::sync::mpsc;
 use ringkeep::{Error, Producer, Read};
 
 use crate::support::{
-    Form, Home, assert_keeps, eventually, open_producer, open_ring, payload, payloads, ring_options,
+    Home, assert_keeps, eventually, open_producer, open_ring, payload, payloads, ring_options,
+    shows_in_place,
 };
 
 fn filled(home: &Home, size: usize) -> Producer {
@@ -21,7 +22,7 @@ fn address(payload: &[u8]) -> usize {
 
 #[test]
 fn a_view_in_the_producers_process_is_in_place() {
-    if !Form::of_this_run().shows_in_place() {
+    if !shows_in_place() {
         return;
     }
     let home = Home::new();
@@ -84,7 +85,7 @@ fn reads_go_on_inside_a_view() {
 
 #[test]
 fn a_producer_called_from_inside_a_view_of_its_ring_is_refused() {
-    if !Form::of_this_run().shows_in_place() {
+    if !shows_in_place() {
         return;
     }
     let home = Home::new();
@@ -164,7 +165,7 @@ fn a_view_elsewhere_never_stops_the_producer() {
 /// would overwrite this one, and goes on afterwards.
 #[test]
 fn a_held_view_keeps_its_bytes_while_the_producer_laps_it() {
-    if !Form::of_this_run().shows_in_place() {
+    if !shows_in_place() {
         return;
     }
     let home = Home::new();

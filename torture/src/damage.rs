@@ -4,16 +4,15 @@
 //! Whatever is served is what was written under that id. Nothing panics, and nothing allocates more
 //! than the archive can explain. A slot that is damaged is `Corrupt` at its place, alone.
 
-use std::{
-    ops::Range,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-};
+use std::{ops::Range, path::Path};
 
 use allocation_counter::measure;
 use ringkeep::{Error, Io, Read, ReadOptions, Ring, RingOptions, SimDisk, WriteOptions};
 
-use crate::{report::Report, work};
+use crate::{
+    report::Report,
+    work::{self, without_panic},
+};
 
 const PATH: &str = "/sim/cache.dat";
 const PAGE: usize = 4096;
@@ -62,9 +61,8 @@ impl Subject {
 
     /// Whatever an archive in this state serves is genuine, to readers and beside a producer.
     fn judge(&self) -> Judged {
-        let mut judged = Err("it panicked, see above".into());
-        let judge = || catch_unwind(AssertUnwindSafe(|| self.judge_once()));
-        let allocated = measure(|| judged = judge().unwrap_or_else(|_| judged.clone()));
+        let mut judged = Ok("");
+        let allocated = measure(|| judged = without_panic(|| self.judge_once()).flatten());
         match allocated.bytes_max {
             bytes if bytes > ALLOCATED_MAX => Err(format!("it allocates {bytes} bytes")),
             _ => judged,

@@ -7,17 +7,17 @@
 
 mod works;
 
-use std::{
-    ops::Range,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-};
+use std::{ops::Range, path::Path};
 
 use ringkeep::{
-    Error, Io, Producer, Read, ReadOptions, Result, Ring, RingOptions, SimDisk, WriteOptions,
+    Error, Producer, Read, ReadOptions, Result, Ring, RingOptions, SimDisk, WriteOptions,
 };
 
-use crate::{report::Report, work};
+use crate::{
+    form::{Form, InForm as _},
+    report::Report,
+    work::{self, without_panic},
+};
 use works::{ON_DISK, ON_PRODUCER, ON_READER, Work};
 
 const PATH: &str = "/sim/cache.dat";
@@ -28,48 +28,21 @@ const NEXT: u64 = 100;
 const DURABLE: u64 = 80;
 
 /// Errors of the operating system, and what they are called in the outcomes.
-const CODES: [(i32, &str); 4] = [(5, "EIO"), (12, "ENOMEM"), (24, "EMFILE"), (28, "ENOSPC")];
+pub const CODES: [(i32, &str); 4] = [(5, "EIO"), (12, "ENOMEM"), (24, "EMFILE"), (28, "ENOSPC")];
 
 /// The end of a row of faults: the operation makes fewer calls.
 const NO_CALL_FAILS: &str = "no call fails";
 
-/// How an archive is opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    Mapped,
-    ByPosition,
-    Windowed,
+fn ring(form: Form, disk: &SimDisk) -> RingOptions {
+    RingOptions::new(SIZE, CAPACITY).shards(3).schema("t:time_s, n:u32").on(disk).in_form(form)
 }
 
-const FORMS: [Form; 3] = [Form::Mapped, Form::ByPosition, Form::Windowed];
+fn writer(form: Form, disk: &SimDisk) -> WriteOptions {
+    WriteOptions::new().on(disk).in_form(form)
+}
 
-impl Form {
-    fn write(self, disk: &SimDisk) -> WriteOptions {
-        let options = WriteOptions::new().on(disk);
-        match self {
-            Self::Mapped => options,
-            Self::ByPosition => options.io(Io::File),
-            Self::Windowed => options.smallest_budget(),
-        }
-    }
-
-    fn read(self, disk: &SimDisk) -> ReadOptions {
-        let options = ReadOptions::new().on(disk);
-        match self {
-            Self::Mapped => options,
-            Self::ByPosition => options.io(Io::File),
-            Self::Windowed => options.smallest_budget(),
-        }
-    }
-
-    fn create(self, disk: &SimDisk) -> RingOptions {
-        let options = RingOptions::new(SIZE, CAPACITY).shards(3).schema("t:time_s, n:u32").on(disk);
-        match self {
-            Self::Mapped => options,
-            Self::ByPosition => options.io(Io::File),
-            Self::Windowed => options.smallest_budget(),
-        }
-    }
+fn reader(form: Form, disk: &SimDisk) -> ReadOptions {
+    ReadOptions::new().on(disk).in_form(form)
 }
 
 /// The one content that an id ever has here.
@@ -92,29 +65,31 @@ struct Fault {
     code: i32,
 }
 
-/// All of it.
+/// Every call fails with each of these errors, which are of [`CODES`].
 #[must_use]
-pub fn run() -> Report {
+pub fn run(codes: &[(i32, &'static str)]) -> Report {
     let disk = ON_DISK.map(|(name, work)| (name, Work::Disk(work)));
     let reader = ON_READER.map(|(name, work)| (name, Work::Reader(work)));
     let producer = ON_PRODUCER.map(|(name, work)| (name, Work::Producer(work)));
     let works = [&disk[..], &reader, &producer].concat();
     let cases: Vec<_> =
-        FORMS.iter().flat_map(|&form| works.iter().map(move |&work| (form, work))).collect();
+        Form::ALL.iter().flat_map(|&form| works.iter().map(move |&work| (form, work))).collect();
     let case = |number: u64| {
         let (form, (name, work)) = cases[usize::try_from(number).unwrap_or(0)];
-        every_call(form, name, work)
+        every_call(codes, form, name, work)
     };
     let mut report = work::all(work::processors(), 0..cases.len() as u64, case, |_| false);
     report.require(&["fails", "succeeds in spite of it", "ends the producer", NO_CALL_FAILS]);
-    report.require(&CODES.map(|(_, name)| name));
+    for (_, name) in codes {
+        report.require(&[name]);
+    }
     report
 }
 
 /// An archive whose producer died with some records that are not durable.
 fn prepared(form: Form) -> SimDisk {
     let disk = SimDisk::new(1, 512);
-    let mut producer = form.create(&disk).create(PATH).expect("nothing fails yet");
+    let mut producer = ring(form, &disk).create(PATH).expect("nothing fails yet");
     producer.append_batch(&payloads(0..DURABLE)).expect("nothing fails yet");
     producer.flush().expect("nothing fails yet");
     producer.append_batch(&payloads(DURABLE..NEXT)).expect("nothing fails yet");
@@ -123,18 +98,16 @@ fn prepared(form: Form) -> SimDisk {
     disk
 }
 
-fn every_call(form: Form, name: &str, work: Work) -> Report {
+fn every_call(codes: &[(i32, &'static str)], form: Form, name: &str, work: Work) -> Report {
     let mut report = Report::default();
     let before = prepared(form);
-    for (code, code_name) in CODES {
+    for &(code, code_name) in codes {
         for for_good in [false, true] {
             for after in 0.. {
                 let fault = Fault { after, for_good, code };
                 report.trials += 1;
                 let trial = Trial { form, name, fault, disk: before.copy() };
-                let judged = catch_unwind(AssertUnwindSafe(|| trial.run(work)))
-                    .unwrap_or_else(|_| Err("it panicked, see above".into()));
-                match judged {
+                match without_panic(|| trial.run(work)).flatten() {
                     Ok(NO_CALL_FAILS) => {
                         report.count(NO_CALL_FAILS);
                         break;
@@ -177,7 +150,7 @@ impl Trial<'_> {
                 (result, producer, hits)
             }
             Work::Reader(work) => {
-                let ring = self.form.read(&self.disk).open(PATH).map_err(told("opening"))?;
+                let ring = reader(self.form, &self.disk).open(PATH).map_err(told("opening"))?;
                 let contents = self.disk.contents();
                 let (result, hits) = self.with_fault(|_| work(&ring));
                 if contents != self.disk.contents() {
@@ -186,7 +159,7 @@ impl Trial<'_> {
                 (result, None, hits)
             }
             Work::Producer(work) => {
-                let producer = self.form.write(&self.disk).open(PATH).map_err(told("opening"))?;
+                let producer = writer(self.form, &self.disk).open(PATH).map_err(told("opening"))?;
                 let mut producer = Some(producer);
                 let (result, hits) = self.with_fault(|_| work(&mut producer, NEXT));
                 (result, producer, hits)
@@ -243,7 +216,7 @@ impl Trial<'_> {
         }
         self.disk.kill();
         let other = self.disk.other_process();
-        let opened = self.form.create(&other).open_or_create(PATH);
+        let opened = ring(self.form, &other).open_or_create(PATH);
         let mut producer = opened.map_err(told("the next creation"))?;
         let next = producer.ring().next_id().map_err(told("next"))?;
         producer.append(&payload(next)).map_err(told("an append after it"))?;
@@ -256,7 +229,7 @@ impl Trial<'_> {
         mut producer: Producer,
         result: &Result<()>,
     ) -> std::result::Result<bool, String> {
-        match self.form.write(&self.disk.other_process()).open(PATH) {
+        match writer(self.form, &self.disk.other_process()).open(PATH) {
             Err(Error::Locked { .. }) => {}
             other => return Err(format!("a second producer: {other:?}")),
         }
@@ -324,7 +297,8 @@ impl Trial<'_> {
     }
 
     fn judge_next_producer(&self, other: &SimDisk) -> std::result::Result<(), String> {
-        let mut producer = self.form.write(other).open(PATH).map_err(told("the next producer"))?;
+        let mut producer =
+            writer(self.form, other).open(PATH).map_err(told("the next producer"))?;
         let ring = producer.ring();
         let next = ring.next_id().map_err(told("next"))?;
         let records = payloads(next..next + 5);

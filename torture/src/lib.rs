@@ -8,6 +8,7 @@ pub mod damage;
 pub mod errors;
 #[cfg(feature = "filesystem")]
 pub mod filesystem;
+pub mod form;
 pub mod kill;
 pub mod planted;
 pub mod power_cut;

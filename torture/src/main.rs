@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, builder::PossibleValuesParser};
 #[cfg(feature = "filesystem")]
 use ringkeep_torture::filesystem;
 use ringkeep_torture::{
@@ -34,13 +34,13 @@ struct Arguments {
 enum Layer {
     /// Deaths and power cuts at any step, on a simulated disk (F1, F2, F3).
     PowerCut {
-        /// Crashes to be made. A trial is an archive with several of them.
+        /// Crashes to be made. An archive takes several.
         #[arg(long, default_value_t = 20_000)]
         trials: u64,
-        /// Of the first trial; that of the next one is larger by 1.
+        /// Of the first archive; that of the next one is larger by 1.
         #[arg(long, default_value_t = 0)]
         seed: u64,
-        /// One trial, told step by step on standard error.
+        /// One archive, told step by step on standard error.
         #[arg(long)]
         trace: bool,
     },
@@ -76,6 +76,7 @@ enum Layer {
     /// Known bugs, one at a time, and which layer catches each. Builds with cargo.
     Planted {
         /// Only these.
+        #[arg(value_parser = PossibleValuesParser::new(planted::BUGS.map(|bug| bug.0)))]
         names: Vec<String>,
     },
     /// Power cuts on real file systems, disks that fail, and full ones (F2, F3, F5). As root, with
@@ -108,7 +109,7 @@ fn main() -> ExitCode {
         Layer::PowerCut { trials, seed, trace } => cut_power(*trials, *seed, *trace),
         Layer::Kill { trials, seed } => kill::run(*trials, *seed),
         Layer::Exhaustive { share } => exhaust(*share),
-        Layer::Errors => errors::run(),
+        Layer::Errors => errors::run(&errors::CODES),
         Layer::SystemCalls { command } => system_calls::run(command),
         Layer::Damage { bytes } => damage::run((*bytes).max(32 << 10)),
         Layer::Planted { names } => plant(names),
@@ -148,12 +149,9 @@ fn tell(report: &Report, json: bool) -> io::Result<()> {
 
 fn cut_power(trials: u64, seed: u64, trace: bool) -> Report {
     if trace {
-        return power_cut::trial(seed, true);
+        return power_cut::archive(seed, true);
     }
-    let plan = Plan { first: seed, step: 1, crashes: trials, threads: work::processors() };
-    let mut report = power_cut::run(&plan);
-    report.require(&power_cut::CLASSES);
-    report
+    power_cut::run(&Plan { first: seed, step: 1, trials, threads: work::processors() })
 }
 
 fn exhaust(share: usize) -> Report {

@@ -63,19 +63,22 @@ pub fn processors() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// A trial of this seed. A panic is a violation too, and everything that is told comes with its
+/// The trials of this seed. A panic is a violation too, and everything that is told comes with its
 /// seed.
 pub(crate) fn guarded(seed: u64, trial: impl FnOnce() -> Report) -> Report {
-    let mut report = catch_unwind(AssertUnwindSafe(trial)).unwrap_or_else(|panic| Report {
-        violations: vec![format!("R1 panicked: {}", text_of(&*panic))],
-        ..Report::default()
-    });
-    report.trials = report.trials.max(1);
+    let mut report = without_panic(trial)
+        .unwrap_or_else(|panicked| Report { violations: vec![panicked], ..Report::default() });
     report.violations.truncate(1);
     for violation in &mut report.violations {
         *violation = format!("seed {seed}: {violation}");
     }
     report
+}
+
+/// The result; or that it panicked, which breaks R1, and what it said.
+pub(crate) fn without_panic<T>(judge: impl FnOnce() -> T) -> Result<T, String> {
+    let judged = catch_unwind(AssertUnwindSafe(judge));
+    judged.map_err(|panic| format!("R1 panicked: {}", text_of(&*panic)))
 }
 
 /// What a panic says.

@@ -82,9 +82,6 @@ impl SimFile {
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
         self.disk.call()?;
-        if self.disk.shared.state.lock().is_write_to_fail() {
-            return Err(io::Error::from_raw_os_error(libc::EIO));
-        }
         for (at, piece) in (offset..).step_by(8).zip(bytes.chunks(8)) {
             self.disk.alive()?;
             {

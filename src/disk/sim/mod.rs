@@ -68,7 +68,7 @@ struct Shared {
     handles: AtomicU64,
 }
 
-type Observer = Box<dyn FnMut() + Send>;
+type Observer = Box<dyn FnMut(&SimDisk) + Send>;
 
 impl SimDisk {
     /// An empty disk. Sectors of `sector_bytes` are written whole or not at all.
@@ -124,17 +124,6 @@ impl SimDisk {
     /// Lets every mapping from now on fail with an error of the operating system.
     pub fn refuse_mappings(&self, code: Option<i32>) {
         self.shared.state.lock().no_mapping = code;
-    }
-
-    /// Lets a write by position fail, after so many that do not.
-    pub fn fail_a_write(&self, after: u64) {
-        self.shared.state.lock().writes_left = Some(after);
-    }
-
-    /// Whether that write has come; from now on all succeed.
-    #[must_use]
-    pub fn has_failed_a_write(&self) -> bool {
-        self.shared.state.lock().writes_left.take().is_none()
     }
 
     /// Lets a call of this disk fail with an error of the operating system, after so many that do
@@ -266,8 +255,9 @@ impl SimDisk {
         Self { shared: Arc::new(shared), process: Arc::default() }
     }
 
-    /// Calls `observer` after every step, from inside it, until another one is set.
-    pub fn observe(&self, observer: impl FnMut() + Send + 'static) {
+    /// Calls `observer` after every step, from inside it, with the process that took the step,
+    /// until another one is set. It must not keep the disk, which keeps it.
+    pub fn observe(&self, observer: impl FnMut(&Self) + Send + 'static) {
         *self.shared.observer.lock() = Some(Box::new(observer));
     }
 
@@ -315,7 +305,7 @@ impl SimDisk {
         // Taken out meanwhile: the observer reads the disk, which takes no steps.
         let observer = self.shared.observer.lock().take();
         if let Some(mut observer) = observer {
-            observer();
+            observer(self);
             self.shared.observer.lock().get_or_insert(observer);
         }
     }

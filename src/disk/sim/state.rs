@@ -31,8 +31,6 @@ pub(super) struct State {
     pub(super) fired: Option<Crash>,
     pub(super) fail_next_sync: bool,
     pub(super) no_space: bool,
-    /// Writes by position until one fails, if one is to.
-    pub(super) writes_left: Option<u64>,
     /// The call that is to fail.
     pub(super) fault: Option<Fault>,
     /// The error of every mapping.
@@ -82,7 +80,6 @@ impl State {
             fired: None,
             fail_next_sync: false,
             no_space: false,
-            writes_left: None,
             fault: None,
             no_mapping: None,
             is_reliable: false,
@@ -100,8 +97,8 @@ impl State {
         self.renames.push(rename);
     }
 
-    /// The power fails; `choose` says which of so many versions each thing stays at. Some pages of
-    /// files with these numbers end as garbage: where.
+    /// The power fails; `choose` says which of so many versions each thing stays at. If it `tears`,
+    /// some of the pages in flight end as garbage: where, in files that have a name.
     pub(super) fn end_boot(
         &mut self,
         choose: &mut impl FnMut(usize) -> usize,
@@ -156,13 +153,6 @@ impl State {
         fault.left = fault.left.saturating_sub(1);
         fault.hits += u64::from(fails);
         fails.then_some(fault.code)
-    }
-
-    /// Counts a write by position; whether it is the one that is to fail.
-    pub(super) fn is_write_to_fail(&mut self) -> bool {
-        let fails = self.writes_left == Some(0);
-        self.writes_left = if fails { None } else { self.writes_left.map(|left| left - 1) };
-        fails
     }
 
     pub(super) fn put_file(&mut self, path: &Path, bytes: &[u8]) {

@@ -4,7 +4,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use ringkeep::{Producer, ReadBatch, Result, Ring, SimDisk, Start, SyncPolicy};
 
-use super::{Form, PATH, payload, payloads};
+use super::{PATH, payload, payloads, reader, ring, writer};
+use crate::form::Form;
 
 /// On a disk without or with an archive; the producer, if there is one then.
 pub(super) type OnDisk = fn(&SimDisk, Form) -> Result<Option<Producer>>;
@@ -21,12 +22,12 @@ pub(super) enum Work {
 }
 
 pub(super) const ON_DISK: [(&str, OnDisk); 6] = [
-    ("create", |disk, form| form.create(disk).create(PATH).map(Some)),
-    ("create or open", |disk, form| form.create(disk).open_or_create(PATH).map(Some)),
-    ("open to write", |disk, form| form.write(disk).open(PATH).map(Some)),
-    ("open the same", |disk, form| form.create(disk).open(PATH).map(Some)),
-    ("open to read", |disk, form| form.read(disk).open(PATH).map(|_| None)),
-    ("open and close", |disk, form| Ok(form.write(disk).open(PATH)?.close().map(|()| None)?)),
+    ("create", |disk, form| ring(form, disk).create(PATH).map(Some)),
+    ("create or open", |disk, form| ring(form, disk).open_or_create(PATH).map(Some)),
+    ("open to write", |disk, form| writer(form, disk).open(PATH).map(Some)),
+    ("open the same", |disk, form| ring(form, disk).open(PATH).map(Some)),
+    ("open to read", |disk, form| reader(form, disk).open(PATH).map(|_| None)),
+    ("open and close", |disk, form| Ok(writer(form, disk).open(PATH)?.close().map(|()| None)?)),
 ];
 
 pub(super) const ON_READER: [(&str, OnReader); 15] = [

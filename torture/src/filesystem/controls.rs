@@ -4,7 +4,7 @@ use std::io;
 
 use super::{
     note::Note,
-    plan::{BOOTS, Form, Plan, Purpose},
+    plan::{BOOTS, Plan, Purpose},
     story::Story,
     trial::{After, Bench, Template},
 };
@@ -38,9 +38,7 @@ fn without_syncs(
     let end = recording.entries.len();
     let left = recording.cut(end, &mut random);
     let story = Story::of(recording.notes(end), &plan);
-    let form = Form::ByPosition;
-    let boot = BOOTS[1];
-    let after = After { plan: &plan, story: &story, options, reader: form, writer: form, boot };
+    let after = After::new(&plan, &story, options, BOOTS[1], &mut random);
     let mut found = Report::default();
     bench.check(template, &after, &left.image, &mut found)?;
     let lost = found.violations.iter().filter(|text| text.contains("is lost, durable")).count();
@@ -68,9 +66,7 @@ fn without_flushes(
     let mut random = fastrand::Rng::with_seed(seed);
     let left = recording.cut(recording.flushed_before(created), &mut random);
     let story = Story::of(recording.notes(closed + 1), &plan);
-    let form = Form::ByPosition;
-    let boot = BOOTS[1];
-    let after = After { plan: &plan, story: &story, options, reader: form, writer: form, boot };
+    let after = After::new(&plan, &story, options, BOOTS[1], &mut random);
     let mut found = Report::default();
     bench.check(template, &after, &left.image, &mut found)?;
     report.count("control with a disk that ignores flushes");

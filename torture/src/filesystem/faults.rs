@@ -7,12 +7,12 @@ use super::{
     disk::Faults,
     mounts::signal_of,
     note::{Failure, Note},
-    plan::{BOOTS, Form, Plan, Purpose},
+    plan::{BOOTS, Plan, Purpose},
     recording::Recording,
     story::Story,
     trial::{After, Bench, Stand, Template},
 };
-use crate::report::Report;
+use crate::{form::Form, report::Report};
 
 /// What a mapping gives when its page cannot be read or made writable.
 const SIGBUS: i32 = 7;
@@ -62,15 +62,7 @@ fn fail_writes(
     stand.disk.set_faults(Faults::default());
     judge_worker(&plan, &recording, &output, occurred, report);
     let story = Story::of(recording.notes(recording.entries.len()), &plan);
-    let (reader, writer) = (Form::draw(&mut random), Form::draw(&mut random));
-    let after = After {
-        plan: &plan,
-        story: &story,
-        options: stand.options,
-        reader,
-        writer,
-        boot: BOOTS[1],
-    };
+    let after = After::new(&plan, &story, stand.options, BOOTS[1], &mut random);
     let before = report.violations.len();
     bench.check(template, &after, &stand.disk.image(), report)?;
     for violation in &mut report.violations[before..] {
@@ -169,9 +161,7 @@ fn fail_reads(
         (true, false) => "a disk that fails reads was not noticed",
         (false, _) => "no read failed",
     });
-    let (reader, writer) = (Form::draw(&mut random), Form::draw(&mut random));
-    let options = stand.options;
-    let after = After { plan: &plan, story: &story, options, reader, writer, boot: BOOTS[1] };
+    let after = After::new(&plan, &story, stand.options, BOOTS[1], &mut random);
     bench.check(template, &after, &stand.disk.image(), report)?;
     Ok(())
 }

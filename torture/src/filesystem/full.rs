@@ -12,18 +12,20 @@ use ringkeep::{Error, Read, ReadOptions, RingOptions, SyncPolicy, WriteOptions};
 
 use super::{
     mounts::{Mounted, succeed},
-    plan::{Form, archive_at},
+    plan::archive_at,
     trial::Bench,
 };
-use crate::report::Report;
+use crate::{
+    form::{Form, InForm as _},
+    report::Report,
+};
 
 const RECORD_SIZE: usize = 508;
 const SLOT: u64 = RECORD_SIZE as u64 + 4;
-const FORMS: [Form; 3] = [Form::Mapped, Form::ByPosition, Form::Windowed];
 
 /// Fills a tmpfs of 1 MiB and an ext4 of 8 MiB.
 pub(super) fn run(bench: &Bench<'_>, report: &mut Report) -> io::Result<()> {
-    for form in FORMS {
+    for form in Form::ALL {
         for shards in [1, 3] {
             let at = bench.directory("full")?;
             let mounted = Mounted::tmpfs(&at, "1m")?;
@@ -58,7 +60,7 @@ fn fill(mount: &Path, form: Form, shards: u32, place: &str, report: &mut Report)
 
 fn options(form: Form, shards: u32, capacity: u64) -> RingOptions {
     let options = RingOptions::new(RECORD_SIZE, capacity).shards(shards);
-    form.of_ring(options.sync(SyncPolicy::EveryRecords(500)))
+    options.sync(SyncPolicy::EveryRecords(500)).in_form(form)
 }
 
 fn names(mount: &Path) -> io::Result<Vec<OsString>> {
@@ -158,7 +160,7 @@ fn work_on_a_full_disk(
     if !matches!(other, Err(Error::NoSpace { .. })) || names(mount)? != before {
         report.fail(format!("a full disk takes another ring: {other:?}"));
     }
-    for writer in FORMS {
+    for writer in Form::ALL {
         let next = producer.ring().next_id()?;
         for id in next..next + capacity + capacity / 2 {
             producer.append(&payload(id, 0))?;
@@ -179,7 +181,7 @@ fn work_on_a_full_disk(
         if ring.read(next - 1)? != Read::Record(payload(next - 1, 1).to_vec()) {
             report.fail("an update on a full disk is not there");
         }
-        producer = writer.of_writer(WriteOptions::new()).open(&path)?;
+        producer = WriteOptions::new().in_form(writer).open(&path)?;
         report.count("full disk: a ring went on");
     }
     producer.close()?;

@@ -25,7 +25,7 @@ mod worker;
 
 use std::{io, path::PathBuf};
 
-use plan::{BOOTS, Form, Plan, Purpose};
+use plan::{BOOTS, Plan, Purpose};
 use recording::{Left, Recording};
 use story::{Seen, Story};
 use trial::{After, Bench, Kind, Stand, Template, count_cut, draw_moment};
@@ -56,7 +56,7 @@ pub struct Options {
 }
 
 /// Outcomes that many trials have to have.
-const CLASSES: [&str; 22] = [
+const CLASSES: [&str; 23] = [
     "cut while creating",
     "cut while running",
     "cut while closing",
@@ -68,8 +68,9 @@ const CLASSES: [&str; 22] = [
     "records lost above durable",
     "served above durable",
     "served below durable",
-    "mapped producer",
-    "producer by position",
+    "mapped",
+    "by position",
+    "windowed",
     "policy Never",
     "policy EveryRecords",
     "policy Interval",
@@ -260,8 +261,7 @@ impl Run<'_> {
         let story = before().then(recording.notes(moment), plan);
         let left = recording.cut(moment, random);
         count_cut(template, plan, &story, &left, report);
-        let (reader, writer) = (Form::draw(random), Form::draw(random));
-        let after = After { plan, story: &story, options, reader, writer, boot: BOOTS[boot] };
+        let after = After::new(plan, &story, options, BOOTS[boot], random);
         let known = report.violations.len();
         let seen = bench.check(template, &after, &left.image, report)?;
         let (all, stage) = (recording.entries.len(), story.stage);

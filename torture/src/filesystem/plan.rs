@@ -2,7 +2,9 @@
 
 use std::{path::Path, time::Duration};
 
-use ringkeep::{Io, ReadOptions, RingOptions, SyncPolicy, WriteOptions};
+use ringkeep::{RingOptions, SyncPolicy};
+
+use crate::form::{Form, InForm as _};
 
 /// Shapes: record size, capacity. Slots that fill sectors and pages, and that straddle them.
 const SHAPES: [(usize, u64); 10] = [
@@ -45,52 +47,6 @@ impl Purpose {
     pub(super) fn name(self) -> &'static str {
         let named = Self::ALL.iter().find(|(purpose, _)| *purpose == self);
         named.map_or("", |(_, name)| name)
-    }
-}
-
-/// How an archive is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    Mapped,
-    ByPosition,
-    Windowed,
-}
-
-impl Form {
-    pub(super) fn draw(random: &mut fastrand::Rng) -> Self {
-        [Self::Mapped, Self::Mapped, Self::ByPosition, Self::Windowed][random.usize(..4)]
-    }
-
-    pub(super) fn class(self) -> &'static str {
-        match self {
-            Self::Mapped => "mapped producer",
-            Self::ByPosition => "producer by position",
-            Self::Windowed => "windowed producer",
-        }
-    }
-
-    pub(super) fn of_ring(self, options: RingOptions) -> RingOptions {
-        match self {
-            Self::Mapped => options,
-            Self::ByPosition => options.io(Io::File),
-            Self::Windowed => options.smallest_budget(),
-        }
-    }
-
-    pub(super) fn of_writer(self, options: WriteOptions) -> WriteOptions {
-        match self {
-            Self::Mapped => options,
-            Self::ByPosition => options.io(Io::File),
-            Self::Windowed => options.smallest_budget(),
-        }
-    }
-
-    pub(super) fn of_reader(self, options: ReadOptions) -> ReadOptions {
-        match self {
-            Self::Mapped => options,
-            Self::ByPosition => options.io(Io::File),
-            Self::Windowed => options.smallest_budget(),
-        }
     }
 }
 
@@ -147,11 +103,11 @@ impl Plan {
     }
 
     pub(super) fn options(&self) -> RingOptions {
-        let options = RingOptions::new(self.record_size, self.capacity)
+        RingOptions::new(self.record_size, self.capacity)
             .shards(self.shards)
             .sync(self.policy)
-            .boot_id(BOOTS[0]);
-        self.form.of_ring(options)
+            .boot_id(BOOTS[0])
+            .in_form(self.form)
     }
 
     /// Ids that an opening may give up.

@@ -12,11 +12,14 @@ use super::{
     image::Image,
     mounts::{Mounted, finish, succeed},
     note::Note,
-    plan::{BOOTS, Form, Plan, archive_at},
+    plan::{BOOTS, Plan, archive_at},
     recording::{Left, Recording},
     story::{Seen, Stage, Story},
 };
-use crate::report::Report;
+use crate::{
+    form::{Form, InForm as _},
+    report::Report,
+};
 
 /// A file system to be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -246,15 +249,28 @@ impl Bench<'_> {
 /// A moment after a failure: what was promised before it, and how it is looked at.
 #[derive(Debug)]
 pub(super) struct After<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) story: &'a Story,
+    plan: &'a Plan,
+    story: &'a Story,
+    /// Of the mount.
     pub(super) options: &'static str,
-    pub(super) reader: Form,
-    pub(super) writer: Form,
-    pub(super) boot: [u64; 2],
+    boot: [u64; 2],
+    reader: Form,
+    writer: Form,
 }
 
-impl After<'_> {
+impl<'a> After<'a> {
+    /// In that boot, by any form.
+    pub(super) fn new(
+        plan: &'a Plan,
+        story: &'a Story,
+        options: &'static str,
+        boot: [u64; 2],
+        random: &mut fastrand::Rng,
+    ) -> Self {
+        let (reader, writer) = (Form::draw(random), Form::draw(random));
+        Self { plan, story, options, boot, reader, writer }
+    }
+
     /// A reader looks, then a producer goes on, then a reader looks again.
     fn judge(&self, mount: &Path, report: &mut Report) -> Option<Seen> {
         let path = archive_at(mount);
@@ -270,7 +286,7 @@ impl After<'_> {
     }
 
     fn read_options(&self) -> ReadOptions {
-        self.reader.of_reader(ReadOptions::new().boot_id(self.boot))
+        ReadOptions::new().boot_id(self.boot).in_form(self.reader)
     }
 
     /// There is no archive: it had not been created, and can be now.
@@ -292,7 +308,7 @@ impl After<'_> {
     ) -> ringkeep::Result<Seen> {
         let before = self.story.judge(ring, self.plan, report)?;
         let options = WriteOptions::new().boot_id(self.boot);
-        let mut producer = self.writer.of_writer(options).open(path)?;
+        let mut producer = options.in_form(self.writer).open(path)?;
         let opened = self.story.judge(&producer.ring(), self.plan, &mut Report::default())?;
         before.compare(&opened, "once it is open for write", report);
         let next = opened.ids.end;
@@ -338,7 +354,7 @@ pub(super) fn count_cut(
     report.trials += 1;
     report.count(template.file_system());
     report.count(plan.policy_class());
-    report.count(plan.form.class());
+    report.count(plan.form.name());
     report.count(match story.stage {
         Stage::Nothing | Stage::Creating => "cut while creating",
         Stage::Running => "cut while running",

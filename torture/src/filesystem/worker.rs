@@ -13,8 +13,9 @@ use rustix::fs::Advice;
 
 use super::{
     note::{Failure, Note},
-    plan::{BOOTS, Form, Plan, Purpose, archive_at},
+    plan::{BOOTS, Plan, Purpose, archive_at},
 };
+use crate::form::{Form, InForm as _};
 
 /// Runs the workload of a seed in the archive below `mount`.
 ///
@@ -121,7 +122,7 @@ impl Worker {
     fn open(&mut self, boot: [u64; 2]) -> Result<Producer, Stop> {
         self.note(Note::Opening)?;
         let options = WriteOptions::new().sync(self.plan.policy).boot_id(boot);
-        let producer = Form::draw(&mut self.random).of_writer(options).open(&self.path)?;
+        let producer = options.in_form(Form::draw(&mut self.random)).open(&self.path)?;
         let ring = producer.ring();
         let (next, durable) = (ring.next_id()?, ring.durable()?);
         self.note(Note::Done { next, durable })?;

@@ -15,6 +15,7 @@ use super::{
     life::{STYLE, Shape},
     payload::{payload_of, version_of},
 };
+use crate::form::{Form, InForm as _};
 
 /// Words of the hot page; see docs/FORMAT.md.
 const COUNTER: u64 = 4096 + 8;
@@ -43,7 +44,7 @@ pub struct Killer {
     /// What it knows.
     pub ledger: Ledger,
     /// In which it opens the archive as a producer.
-    pub form: &'static str,
+    pub form: Form,
     /// A reader that lives on through all the deaths.
     tailer: Option<Tailer>,
     /// Records that this reader saw.
@@ -63,7 +64,7 @@ impl Killer {
         let ledger = Ledger::new(shape.capacity);
         let (tailed, slowest) = (0, Duration::ZERO);
         let (cut_appends, cut_rewrites) = (0, 0);
-        let form = "mapped";
+        let form = Form::Mapped;
         Self { shape, ledger, form, tailer: None, tailed, slowest, cut_appends, cut_rewrites }
     }
 
@@ -99,7 +100,7 @@ impl Killer {
         self.cut_appends += u32::from(touched > next);
         self.cut_rewrites += u32::from(!word(path, COUNTER).is_multiple_of(2));
         let begun = Instant::now();
-        let options = self.shape.in_form(self.form);
+        let options = self.shape.options().in_form(self.form);
         let mut producer = options.open(path).expect("a producer opens at once");
         self.slowest = self.slowest.max(begun.elapsed());
         assert!(word(path, COUNTER).is_multiple_of(2), "a rewrite under way is finished");

@@ -5,19 +5,19 @@ use std::{
     time::Duration,
 };
 
-use ringkeep::{Io, Producer, RingOptions, SyncPolicy};
+use ringkeep::{Producer, RingOptions, SyncPolicy};
 
 use super::{
     child::{Running, say},
     payload::{Style, fill, payload_of},
 };
+use crate::form::{Form, InForm as _};
 
 /// Of all payloads here.
 pub const STYLE: Style = Style::VersionFirst;
 /// Names of the sync policies.
 pub const POLICIES: [&str; 4] = ["Never", "EveryRecords", "Interval", "Always"];
-/// Names of the ways to store.
-pub const FORMS: [&str; 3] = ["mapped", "by position", "smallest budget"];
+/// Records of a batch.
 const BATCH_MAX: u64 = 300;
 
 /// A ring that producers are killed on.
@@ -36,16 +36,6 @@ impl Shape {
     #[must_use]
     pub fn options(self) -> RingOptions {
         RingOptions::new(self.record_size, self.capacity).shards(self.shards)
-    }
-
-    /// The same, in one of [`FORMS`].
-    #[must_use]
-    pub fn in_form(self, form: &str) -> RingOptions {
-        match form {
-            "by position" => self.options().io(Io::File),
-            "smallest budget" => self.options().smallest_budget(),
-            _ => self.options(),
-        }
     }
 
     /// What [`Shape::arguments`] told a child.
@@ -85,8 +75,8 @@ pub struct Life {
     pub shape: Shape,
     /// One of [`POLICIES`].
     pub policy: &'static str,
-    /// One of [`FORMS`].
-    pub form: &'static str,
+    /// In which it works.
+    pub form: Form,
     /// What it does: `append`, `rewrite`, `update`, `batch`, `everything`, `close` (everything, and
     /// now and then it closes and opens again) or `open` (nothing else).
     pub acts: &'static str,
@@ -107,8 +97,17 @@ impl Life {
         let [size, capacity, shards] = self.shape.arguments();
         let (seed, number) = (self.seed.to_string(), self.number.to_string());
         let path = self.path.to_str().expect("ASCII");
-        let arguments =
-            [path, self.policy, self.form, self.acts, &seed, &number, &size, &capacity, &shards];
+        let arguments = [
+            path,
+            self.policy,
+            self.form.name(),
+            self.acts,
+            &seed,
+            &number,
+            &size,
+            &capacity,
+            &shards,
+        ];
         Running::start("act until killed", &arguments)
     }
 
@@ -124,7 +123,7 @@ impl Life {
             path: Path::new(path).to_owned(),
             shape: Shape::of(shape),
             policy: known(&POLICIES, policy),
-            form: known(&FORMS, form),
+            form: Form::of_name(form).expect("a form"),
             acts: known(&acts_known, acts),
             seed: seed.parse().expect("a seed"),
             number: number.parse().expect("a number"),
@@ -133,7 +132,7 @@ impl Life {
 
     fn open(&self) -> Producer {
         say(if self.path.exists() { "opening" } else { "creating" });
-        let options = self.shape.in_form(self.form).sync(policy_of(self.policy));
+        let options = self.shape.options().in_form(self.form).sync(policy_of(self.policy));
         let producer = options.open_or_create(&self.path).expect("an archive that opens");
         say("opened");
         producer

@@ -33,7 +33,7 @@ pub const CLASSES: [&str; 24] = [
     "Always",
     "mapped",
     "by position",
-    "smallest budget",
+    "windowed",
     "kill while creating",
     "kill while opening",
     "kill while recovering again",

@@ -12,11 +12,14 @@ use tempfile::TempDir;
 use super::{
     child::{PATIENCE, Running, say, wait_for_the_end},
     killer::{Killer, spin},
-    life::{FORMS, Life, POLICIES, Shape},
+    life::{Life, POLICIES, Shape},
     payload::fast_directory,
     readers::{KINDS, Reader},
 };
-use crate::report::Report;
+use crate::{
+    form::{Form, InForm as _},
+    report::Report,
+};
 
 const ROUNDS: u64 = 12;
 /// Kills one after the other, each while the producer makes good what the last one left.
@@ -99,9 +102,9 @@ impl Story {
     fn life(&mut self, acts: &'static str) -> Life {
         self.lives += 1;
         let policy = POLICIES[self.random.usize(..POLICIES.len())];
-        let form = FORMS[self.random.usize(..FORMS.len())];
+        let form = Form::draw(&mut self.random);
         self.report.count(policy);
-        self.report.count(form);
+        self.report.count(form.name());
         let (path, shape, number) = (self.path.clone(), self.shape, self.lives);
         Life { path, shape, policy, form, acts, seed: self.random.u64(..), number }
     }
@@ -126,7 +129,7 @@ impl Story {
             }
         }
         // Left by a creation that was killed, or new.
-        let options = self.shape.in_form(FORMS[self.random.usize(..FORMS.len())]);
+        let options = self.shape.options().in_form(Form::draw(&mut self.random));
         let producer = options.open_or_create(&self.path).expect("a whole archive or none");
         assert_eq!(producer.ring().next_id().expect("next"), 0, "nothing was appended");
         producer.die();
@@ -159,7 +162,7 @@ impl Story {
             self.readers[reader].running.go_on();
             self.report.count("stopped reader");
         }
-        self.killer.form = FORMS[self.random.usize(..FORMS.len())];
+        self.killer.form = Form::draw(&mut self.random);
         let closes = self.random.bool();
         self.killer.check(&self.path, closes);
         self.ask_the_readers(stopped);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use ringkeep::{Crash, Producer, Result, SyncPolicy};
 
-use super::{POLICIES, guarded, trial::Trial};
+use super::{POLICIES, driver::Driver, guarded};
 use crate::report::Report;
 
 /// Seven records and a block of one: eight slots.
@@ -126,16 +126,16 @@ fn cut_everywhere(script: Script) -> Report {
     let mut report = Report::default();
     let before = script.past_life();
     for step in 1.. {
-        let mut trial = before.copy();
-        trial.disk.arm(Crash::Cut, step);
-        let is_opened = script.play(&mut trial);
-        if trial.disk.disarm().is_none() {
+        let mut driver = before.copy();
+        driver.disk.arm(Crash::Cut, step);
+        let is_opened = script.play(&mut driver);
+        if driver.disk.disarm().is_none() {
             break;
         }
         report.count(if is_opened { "cut while running" } else { "cut while opening" });
-        for kept in combinations(&trial.disk.versions_in_flight(), &mut report) {
+        for kept in combinations(&driver.disk.versions_in_flight(), &mut report) {
             report.trials += 1;
-            let mut cut = trial.copy();
+            let mut cut = driver.copy();
             cut.lose_power(&kept);
             report.join(cut.report());
             if !report.violations.is_empty() {
@@ -177,64 +177,64 @@ fn product_of(counts: &[usize]) -> Vec<Vec<usize>> {
 
 impl Script {
     /// An archive that was written once round, flushed, and came to its end in some way.
-    fn past_life(&self) -> Trial {
+    fn past_life(&self) -> Driver {
         let random = fastrand::Rng::with_seed(7);
-        let mut trial = Trial::with(random, self.policy, CAPACITY, RECORD_SIZE, SECTOR);
-        trial.options = trial.options.shards(1);
-        trial.create_whole();
-        let mut producer = trial.open_once().expect("nothing fails yet");
+        let mut driver = Driver::with(random, self.policy, CAPACITY, RECORD_SIZE, SECTOR);
+        driver.options = driver.options.shards(1);
+        driver.create_whole();
+        let mut producer = driver.open_once().expect("nothing fails yet");
         for _ in 0..9 {
-            trial.append(&mut producer, 1).expect("nothing fails yet");
+            driver.append(&mut producer, 1).expect("nothing fails yet");
         }
         producer.flush().expect("nothing fails yet");
-        trial.note_durable(&producer);
+        driver.note_durable(&producer);
         match self.past {
             Past::Closed => {
-                let _ = trial.close_once(producer);
+                let _ = driver.close_once(producer);
             }
             Past::DiedAppending => {
-                trial.disk.arm(Crash::Kill, 9);
-                let _ = trial.append(&mut producer, 2);
+                driver.disk.arm(Crash::Kill, 9);
+                let _ = driver.append(&mut producer, 2);
             }
             Past::DiedUpdating => {
-                trial.disk.arm(Crash::Kill, 9);
-                let _ = trial.rewrite(&mut producer, 5, true);
+                driver.disk.arm(Crash::Kill, 9);
+                let _ = driver.rewrite(&mut producer, 5, true);
             }
             Past::PowerCut => {
-                let _ = trial.append(&mut producer, 1);
-                trial.disk.arm(Crash::Cut, 5);
-                let _ = trial.append(&mut producer, 1);
+                let _ = driver.append(&mut producer, 1);
+                driver.disk.arm(Crash::Cut, 5);
+                let _ = driver.append(&mut producer, 1);
             }
         }
-        let fired = trial.disk.disarm();
-        trial.crash(fired.unwrap_or(Crash::Kill), None);
-        trial
+        let fired = driver.disk.disarm();
+        driver.crash(fired.unwrap_or(Crash::Kill), None);
+        driver
     }
 
     /// Opens and acts until the power fails; whether it was open by then.
-    fn play(&self, trial: &mut Trial) -> bool {
-        let Ok(mut producer) = trial.open_once() else { return false };
-        if trial.disk.is_dead() {
+    fn play(&self, driver: &mut Driver) -> bool {
+        let Ok(mut producer) = driver.open_once() else { return false };
+        if driver.disk.is_dead() {
             return false;
         }
         for act in self.acts.into_iter().flatten() {
             if act == Act::Close {
-                let _ = trial.close_once(producer);
+                let _ = driver.close_once(producer);
                 return true;
             }
-            let done = act.run(trial, &mut producer);
-            if trial.disk.is_dead() {
+            let done = act.run(driver, &mut producer);
+            if driver.disk.is_dead() {
                 break;
             }
             done.expect("nothing but the power fails");
-            trial.note_durable(&producer);
+            driver.note_durable(&producer);
         }
         true
     }
 }
 
-impl Trial {
-    /// The same trial on a disk of its own.
+impl Driver {
+    /// The same on a disk of its own.
     fn copy(&self) -> Self {
         Self {
             random: self.random.clone(),
@@ -295,17 +295,17 @@ impl Trial {
 }
 
 impl Act {
-    fn run(self, trial: &mut Trial, producer: &mut Producer) -> Result<()> {
+    fn run(self, driver: &mut Driver, producer: &mut Producer) -> Result<()> {
         let ring = producer.ring();
         let (oldest, next) = (ring.oldest()?, ring.next_id()?);
         match self {
-            Self::Append => trial.append(producer, 1),
-            Self::Batch => trial.append(producer, 3),
-            Self::Gap => trial.append_at(producer, 2),
-            Self::Jump => trial.append_at(producer, CAPACITY),
-            Self::UpdateOldest => trial.rewrite(producer, oldest, true),
-            Self::UpdateNewest => trial.rewrite(producer, next - 1, true),
-            Self::Delete => trial.rewrite(producer, next - 1, false),
+            Self::Append => driver.append(producer, 1),
+            Self::Batch => driver.append(producer, 3),
+            Self::Gap => driver.append_at(producer, 2),
+            Self::Jump => driver.append_at(producer, CAPACITY),
+            Self::UpdateOldest => driver.rewrite(producer, oldest, true),
+            Self::UpdateNewest => driver.rewrite(producer, next - 1, true),
+            Self::Delete => driver.rewrite(producer, next - 1, false),
             Self::Flush => producer.flush(),
             Self::SyncInBackground => producer.sync_without_telling(),
             Self::RaiseLimit => producer.raise_limit_early(),

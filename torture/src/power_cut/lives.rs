@@ -2,10 +2,10 @@
 
 use ringkeep::{Crash, Producer, SyncPolicy};
 
-use super::trial::{SECTORS, Trial};
+use super::driver::{Driver, SECTORS};
 use crate::report::Report;
 
-impl Trial {
+impl Driver {
     pub(super) fn of_many_kills(seed: u64) -> Self {
         let random = fastrand::Rng::with_seed(seed);
         Self::with(random, SyncPolicy::Never, 2000, 40, 64)

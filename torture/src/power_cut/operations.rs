@@ -1,12 +1,12 @@
-//! What a producer does in a trial, and the oracle is told of it.
+//! What a producer does with an archive, and the oracle is told of it.
 
 use std::time::Duration;
 
 use ringkeep::{Error, Producer, Read, Result, SyncPolicy};
 
-use super::{oracle::Content, trial::Trial};
+use super::{driver::Driver, oracle::Content};
 
-impl Trial {
+impl Driver {
     pub(super) fn operation(&mut self, producer: &mut Producer) -> Result<()> {
         self.may_fail(4);
         let dice = self.random.u8(..100);

@@ -50,9 +50,9 @@ pub(super) struct Oracle {
 }
 
 impl Oracle {
-    /// A crash at a step that the fuse chose.
+    /// A crash at a step that the fuse chose: a trial.
     pub(super) fn count_crash(&mut self, class: &'static str) {
-        self.count("crashes", true);
+        self.report.trials += 1;
         self.count(class, true);
     }
 

@@ -4,17 +4,20 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
 
 use parking_lot::Mutex;
 use ringkeep::{
-    Crash, Error, Io, Producer, ReadOptions, Result, Ring, RingOptions, SimDisk, SyncPolicy,
+    Crash, Error, Producer, ReadOptions, Result, Ring, RingOptions, SimDisk, SyncPolicy,
 };
 
 use super::{POLICIES, oracle::Oracle};
-use crate::report::Report;
+use crate::{
+    form::{Form, InForm as _},
+    report::Report,
+};
 
 const CAPACITIES: [u64; 20] =
     [1, 2, 3, 4, 7, 8, 9, 12, 15, 16, 17, 23, 24, 25, 31, 32, 33, 40, 64, 100];
@@ -23,7 +26,7 @@ pub(super) const SECTORS: [usize; 3] = [16, 64, 512];
 /// Where the checkpoint pages begin; what is before them may differ after recovering twice.
 const CHECKPOINTS_AT: usize = 8192;
 
-pub(super) struct Trial {
+pub(super) struct Driver {
     pub(super) random: fastrand::Rng,
     pub(super) options: RingOptions,
     pub(super) policy: SyncPolicy,
@@ -40,7 +43,7 @@ pub(super) struct Trial {
     pub(super) trace: bool,
 }
 
-impl Trial {
+impl Driver {
     pub(super) fn new(seed: u64, trace: bool) -> Self {
         let policy = POLICIES[usize::try_from(seed % 4).unwrap_or(0)];
         let mut random = fastrand::Rng::with_seed(seed);
@@ -96,8 +99,6 @@ impl Trial {
     }
 
     pub(super) fn report(&self) -> Report {
-        // The observer holds the disk that holds it.
-        self.disk.observe(|| {});
         std::mem::take(&mut self.oracle.lock().report)
     }
 
@@ -162,12 +163,7 @@ impl Trial {
     /// Each producer works mapped, through windows or by position; what it leaves, any other takes
     /// over.
     pub(super) fn options_in_a_form(&mut self) -> RingOptions {
-        let options = self.options.clone().on(&self.disk);
-        match self.random.u8(..4) {
-            0 => options.io(Io::File),
-            1 => options.smallest_budget(),
-            _ => options,
-        }
+        self.options.clone().on(&self.disk).in_form(Form::draw(&mut self.random))
     }
 
     fn disk_has_archive(&self) -> bool {
@@ -187,19 +183,16 @@ impl Trial {
 
     /// Some steps are looked into by a reader in another process.
     pub(super) fn look_between_stores(&mut self) {
-        let (oracle, path, disk) =
-            (Arc::clone(&self.oracle), self.path.clone(), self.disk.other_process());
-        let random = AtomicU64::new(self.random.u64(..));
+        let (oracle, path) = (Arc::clone(&self.oracle), self.path.clone());
+        let mut random = self.random.fork();
         let (fail_later, looks) = (Arc::clone(&self.fail_later), self.looks);
-        self.disk.observe(move || {
-            let mut dice = fastrand::Rng::with_seed(random.load(Relaxed));
-            random.store(dice.u64(..), Relaxed);
-            if fail_later.load(Relaxed) && dice.u8(..20) == 0 {
+        self.disk.observe(move |disk| {
+            if fail_later.load(Relaxed) && random.u8(..20) == 0 {
                 fail_later.store(false, Relaxed);
                 disk.fail_next_sync(true);
             }
-            if dice.u8(..100) < looks {
-                look(&oracle, &disk, &path, &mut dice);
+            if random.u8(..100) < looks {
+                look(&oracle, &disk.other_process(), &path, &mut random);
             }
         });
     }
@@ -417,7 +410,7 @@ impl Trial {
         self.oracle.lock().tear(&ring, &torn);
     }
 
-    /// Tells each step of a trial that is repeated by its seed.
+    /// Tells each step of a seed that is repeated.
     pub(super) fn say(&self, what: &str) {
         if self.trace {
             let ring = self.reader();
@@ -428,20 +421,14 @@ impl Trial {
     }
 }
 
-fn look(oracle: &Mutex<Oracle>, disk: &SimDisk, path: &Path, dice: &mut fastrand::Rng) {
+fn look(oracle: &Mutex<Oracle>, disk: &SimDisk, path: &Path, random: &mut fastrand::Rng) {
     let looked: Result<_> = (|| {
-        let options = ReadOptions::new().on(disk);
-        let options = match dice.u8(..8) {
-            0 => options.io(Io::File),
-            1 => options.smallest_budget(),
-            _ => options,
-        };
-        let ring = options.open(path)?;
+        let ring = ReadOptions::new().on(disk).in_form(Form::draw(random)).open(path)?;
         let window = (ring.oldest()?, ring.next_id()?);
         if window.0 >= window.1 {
             return Ok(None);
         }
-        let id = dice.u64(window.0..window.1);
+        let id = random.u64(window.0..window.1);
         Ok(Some((id, ring.read(id)?, window)))
     })();
     // The driver does not hold the oracle while it calls the producer.
