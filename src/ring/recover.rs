@@ -5,7 +5,7 @@
 //!    case its creation died right before that.
 //! 1. The newest checkpoint page is on the disk before it is trusted: after a failed sync it may be
 //!    in the cache alone, and the kernel calls it clean. A page that is known to be there is left
-//!    alone: storing it again could tear it.
+//!    alone: storing it again could tear it. What a crash left of the other page is wiped.
 //! 2. A rewrite that was under way is finished from the redo slot.
 //! 3. What may be torn becomes a crash range, in a flushed checkpoint page, before
 //! 4. the hot page shows the ids as written. A believed page is changed in place, one store after
@@ -29,6 +29,9 @@ use crate::{
     planted::planted,
 };
 
+/// What is stored over what is left of a page.
+const WIPED: u8 = 0xFF;
+
 /// What opening found out.
 #[derive(Debug)]
 pub(crate) struct Recovered {
@@ -45,6 +48,7 @@ pub(crate) fn recover(archive: &Archive) -> Result<Recovered> {
     fill_holes(archive)?;
     sync_names(archive)?;
     prove_checkpoint(archive)?;
+    wipe_torn_checkpoint(archive)?;
     let view = look(archive)?;
     finish_rewrite(archive, &view)?;
     let (mut next, mut claim) = (view.next, view.claim);
@@ -117,6 +121,22 @@ fn prove_checkpoint(archive: &Archive) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The next page goes where the older one is. What a crash left there of a page that nobody relied
+/// on could become whole again while the next one is stored over it, word by word, and rule if that
+/// is not finished. No page has a word of ones, so none is whole while these are stored.
+fn wipe_torn_checkpoint(archive: &Archive) -> Result<()> {
+    let (_, newest) = newest_checkpoint(archive)?;
+    let (other, mut page) = (CHECKPOINTS[1 - newest], [0; CHECKPOINT_BYTES]);
+    archive.pages.read(other, &mut page);
+    let holds = |byte| page.iter().all(|&found| found == byte);
+    let is_whole = Checkpoint::decode(&page, archive.identity.salt).is_ok();
+    if is_whole || holds(0) || holds(WIPED) || planted("torn_checkpoint_not_wiped") {
+        return Ok(());
+    }
+    archive.pages.write(other, &[WIPED; CHECKPOINT_BYTES]);
+    archive.pages.sync(other, CHECKPOINT_BYTES)
 }
 
 /// A good slot keeps its bytes, for the redo slot may be older than it; it is stored again before

@@ -5,6 +5,8 @@ use std::path::Path;
 use ringkeep::{Crash, Read, ReadOptions, RingOptions, SimDisk, WriteOptions};
 
 const PATH: &str = "/sim/cache.dat";
+/// Where the checkpoint pages are.
+const CHECKPOINTS: [usize; 2] = [8192, 12288];
 
 /// Cuts the power at a step of a creation; whether it was cut, and whether an archive can be had.
 pub(crate) fn cut_while_creating(step: u64, seed: u64) -> Option<bool> {
@@ -59,4 +61,36 @@ pub(crate) fn cut_after_a_creation_that_died(step: u64, seed: u64) -> Option<Rea
     drop(producer);
     let ring = ReadOptions::new().on(&disk.other_process()).open(path);
     Some(ring.map_or(Read::Lost, |ring| ring.read(0).expect("good pages")))
+}
+
+/// What a power cut leaves of a jump's page on a disk that writes 16 bytes at once: all but its
+/// sequence. An opening dies at a step of it; the ids that a reader then misses, of those that are
+/// kept.
+pub(crate) fn kill_over_a_torn_page(step: u64) -> Option<Vec<u64>> {
+    let (disk, path) = (SimDisk::new(1, 16), Path::new(PATH));
+    let mut producer = RingOptions::new(4, 24).on(&disk).create(path).expect("a ring");
+    producer.append_batch(&[7; 4 * 30]).expect("a batch");
+    producer.flush().expect("nothing fails");
+    let cut = disk.copy();
+    producer.append_at(900, b"jump").expect("nothing fails");
+    producer.die();
+    for page in CHECKPOINTS {
+        let (mut before, mut jumped) = ([0; 512], [0; 512]);
+        cut.peek(path, page, &mut before);
+        disk.peek(path, page, &mut jumped);
+        if before != jumped {
+            jumped[..16].copy_from_slice(&before[..16]);
+            cut.poke(path, page, &jumped);
+        }
+    }
+    cut.cut_power();
+    let opening = cut.other_process();
+    opening.arm(Crash::Kill, step);
+    let opened = WriteOptions::new().on(&opening).open(path);
+    opening.disarm()?;
+    drop(opened);
+    let ring = ReadOptions::new().on(&cut.other_process()).open(path).expect("an archive");
+    let is_there = |&id: &u64| matches!(ring.read(id).expect("good pages"), Read::Record(_));
+    // Those that the power cut gave up, by the reservation, are at the old end.
+    Some((12..30).filter(|id| !is_there(id)).collect())
 }

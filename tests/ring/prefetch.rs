@@ -9,6 +9,8 @@ use crate::support::{Home, open_ring, payload, payloads, ring_options, skip};
 
 const SIZE: usize = 124;
 const CAPACITY: u64 = 8 << 13; // 8 MiB of slots
+/// Cold reads that may find the kernel to have been faster.
+const TRIES_MAX: u32 = 8;
 
 /// An archive on a disk, several files of it, none of it dirty.
 fn on_disk() -> Home {
@@ -32,6 +34,28 @@ fn chill(home: &Home) -> bool {
         skip("fetching ahead on a cold file", "the page cache cannot be emptied or asked here");
     }
     is_cold
+}
+
+/// Reads cold files until it lets so many windows be fetched and comes to all of them: a busy
+/// kernel may have them in its cache before they are asked for. `false` where files do not become
+/// cold.
+fn is_fetched_ahead(
+    home: &Home,
+    issued_min: u64,
+    told: &str,
+    read: impl Fn() -> (u64, u64),
+) -> bool {
+    for _ in 0..TRIES_MAX {
+        if !chill(home) {
+            return false;
+        }
+        let (issued, used) = read();
+        assert_eq!(used, issued, "{told}");
+        if issued >= issued_min {
+            return true;
+        }
+    }
+    panic!("{told}: less than {issued_min} windows are fetched");
 }
 
 /// Windows that a whole walk lets be fetched, and those of them that it came to.
@@ -60,15 +84,11 @@ fn a_cold_walk_is_fetched_ahead_and_a_hot_one_is_not() {
             (Prefetch::Records(5000), false),
             (Prefetch::Records(5000), true),
         ] {
-            if !chill(&home) {
+            let open = || ReadOptions::new().io(io).prefetch(policy).open(home.path()).unwrap();
+            let told = format!("{io:?} {policy:?} {back}");
+            if !is_fetched_ahead(&home, 1, &told, || walk(&open(), back)) {
                 return;
             }
-            let open = || ReadOptions::new().io(io).prefetch(policy).open(home.path()).unwrap();
-            let (issued, used) = walk(&open(), back);
-            let told = format!("{io:?} {policy:?} {back}: {used} of {issued}");
-            assert!(issued > 0, "{told}");
-            // It came to all that was fetched for it.
-            assert_eq!(used, issued, "{told}");
             assert_eq!(walk(&open(), back), (0, 0), "{io:?} {policy:?} hot");
         }
     }
@@ -88,13 +108,10 @@ fn without_a_policy_or_room_in_the_budget_nothing_is_fetched_ahead() {
         }
         assert_eq!(walk(&options.open(home.path()).unwrap(), false), (0, 0), "{options:?}");
     }
-    if !chill(&home) {
-        return;
-    }
     // Half of this holds one window.
-    let ring = options.resident_budget(1 << 20).open(home.path()).unwrap();
-    let (issued, used) = walk(&ring, false);
-    assert!(issued > 0 && used == issued, "{used} of {issued}");
+    let options = options.resident_budget(1 << 20);
+    let open = || options.open(home.path()).unwrap();
+    is_fetched_ahead(&home, 1, "one window", || walk(&open(), false));
 }
 
 #[test]
@@ -121,9 +138,7 @@ fn scattered_ids_are_asked_for_together() {
         (stats.prefetches_issued, stats.prefetches_used)
     };
     assert_eq!(read_all(ReadOptions::new().prefetch(Prefetch::Off)), (0, 0));
-    assert!(chill(&home));
-    let (issued, used) = read_all(ReadOptions::new());
-    assert!(issued > 100 && used == issued, "{used} of {issued}");
+    is_fetched_ahead(&home, 100, "scattered", || read_all(ReadOptions::new()));
     assert_eq!(read_all(ReadOptions::new()), (0, 0), "hot");
 }
 

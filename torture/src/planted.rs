@@ -53,7 +53,7 @@ const LAYERS: [Layer; 7] = [
 ];
 
 /// All bugs.
-pub const BUGS: [Bug; 43] = {
+pub const BUGS: [Bug; 44] = {
     use Layer::{Crashes, Damage, Errors, Loom, PowerCut, Tests};
     [
         ("acknowledged_before_the_sync", "durable moves before the flush", PowerCut),
@@ -95,6 +95,7 @@ pub const BUGS: [Bug; 43] = {
         ("rewrite_without_redo_slot", "readers and crashes see half of it", PowerCut),
         ("shard_of_another_archive_accepted", "identities are not compared", Damage),
         ("short_file_accepted", "lengths are not checked", Damage),
+        ("torn_checkpoint_not_wiped", "half a page is made whole by the next one", Crashes),
         ("touched_not_kept", "a death forgets which slots were begun", PowerCut),
         ("unproven_slots_not_stored_again", "pages that a failed sync left clean", PowerCut),
         ("window_too_long", "more ids are kept than there are slots", PowerCut),
