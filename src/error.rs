@@ -22,6 +22,16 @@ use crate::ring::{
 /// ```
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What a [`Codec`](crate::Codec) says when it fails.
+///
+/// # Examples
+///
+/// ```
+/// let error: ringkeep::CodecError = "less than 8 bytes".into();
+/// assert_eq!(error.to_string(), "less than 8 bytes");
+/// ```
+pub type CodecError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why an operation was refused or failed.
 ///
 /// What became of a single record is a value, [`Read`](crate::Read), not an error.
@@ -289,6 +299,78 @@ pub enum Error {
         /// What the operating system said then.
         source: io::Error,
     },
+    /// The disk, the quota or a limit cannot hold what comes next. Nothing was stored.
+    #[error("{} needs {needed_bytes} bytes, which this disk or quota cannot give ({source}): \
+             make room, or take items out", path.display())]
+    DiskFull {
+        /// The file that was to be made.
+        path: PathBuf,
+        /// Its length.
+        needed_bytes: u64,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A file of a queue is gone.
+    #[error("{} is missing: restore it, or open with Recovery::SkipCorrupt", path.display())]
+    MissingSegment {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Items that were durable are gone.
+    #[error("items {first}..{end} before {} are missing: restore the files, or open with \
+             Recovery::SkipCorrupt", path.display())]
+    MissingItems {
+        /// The file behind them.
+        path: PathBuf,
+        /// The first one that is gone.
+        first: u64,
+        /// One past the last one.
+        end: u64,
+    },
+    /// A queue is only opened with the codec, the tag and the mode that it was written with.
+    #[error("{} holds {found}, not {expected}: open it with the codec and the tag that it was \
+             written with", path.display())]
+    CodecMismatch {
+        /// The file that says so.
+        path: PathBuf,
+        /// Codec and tag in the file.
+        found: Box<str>,
+        /// Codec and tag that were asked for.
+        expected: Box<str>,
+    },
+    /// The codec could not make bytes of an item.
+    #[error("the item could not be encoded: {source}")]
+    Encode {
+        /// What the codec said.
+        source: CodecError,
+    },
+    /// The codec could not make an item of its bytes. They are here, and in the queue no more.
+    #[error("item {item} could not be decoded from its {} bytes: {source}", bytes.len())]
+    Decode {
+        /// Number of the item.
+        item: u64,
+        /// As they were stored.
+        bytes: Vec<u8>,
+        /// What the codec said.
+        source: CodecError,
+    },
+    /// An item, or a batch, that no limit has room for even when all else is gone.
+    #[error("{found} bytes at once are too many: at most {max} can be stored")]
+    TooLarge {
+        /// Bytes that it takes when it is stored.
+        found: u64,
+        /// Bytes that there may be.
+        max: u64,
+    },
+    /// A queue has no room. The item came back.
+    #[error("the queue is full")]
+    Full,
+    /// A queue has no item that could be received now.
+    #[error("the queue has no item to receive now")]
+    Empty,
+    /// A queue takes no more items; those it had have been received.
+    #[error("the queue is closed")]
+    Closed,
     /// Rewrites kept this reader from a consistent look for very long.
     #[error("id {id} could not be read in peace beside constant updates: try again")]
     Contended {

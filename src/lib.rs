@@ -10,10 +10,17 @@ compile_error!("ringkeep runs on 64-bit Linux: x86_64 or aarch64");
 mod disk;
 mod error;
 mod planted;
+mod queue;
 mod ring;
 
+pub use disk::codec::{Bytes, Codec, Postcard};
+pub use disk::log::recover::{Recovery, RecoveryReport};
 pub use disk::sync::SyncPolicy;
-pub use error::{ArchiveId, Corruption, Error, Foreign, Result};
+pub use error::{ArchiveId, CodecError, Corruption, Error, Foreign, Result};
+pub use queue::delivery::Delivery;
+pub use queue::options::{Mode, QueueOptions, WhenFull};
+pub use queue::stats::QueueStats;
+pub use queue::{PushError, Queue};
 pub use ring::batch::ReadBatch;
 pub use ring::choices::{Io, Prefetch};
 pub use ring::lookup::{Geometry, GeometryError};

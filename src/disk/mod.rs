@@ -1,10 +1,15 @@
-//! The ground floor: files, mapped bytes and time. It knows no structure.
+//! The ground floor: files, mapped bytes, logs and time. It knows no structure.
 
+pub(crate) mod codec;
+pub(crate) mod frame;
+pub(crate) mod log;
+pub(crate) mod mark;
 #[cfg(feature = "test-util")]
 pub(crate) mod meter;
 pub(crate) mod raw;
 pub(crate) mod real;
 pub(crate) mod seam;
+pub(crate) mod segment;
 #[cfg(feature = "test-util")]
 pub(crate) mod sim;
 pub(crate) mod sync;

@@ -118,6 +118,11 @@ impl Disk {
         dispatch!(self: Self, disk => disk.remove(path))
     }
 
+    /// Makes a directory, and those it lies in, where there are none.
+    pub(crate) fn create_directory(&self, path: &Path) -> io::Result<()> {
+        dispatch!(self: Self, disk => disk.create_directory(path))
+    }
+
     /// Names in a directory.
     pub(crate) fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
         dispatch!(self: Self, disk => disk.list(directory))
@@ -149,6 +154,11 @@ impl Disk {
     /// Time since some moment in the past; never goes back.
     pub(crate) fn now(&self) -> Duration {
         dispatch!(self: Self, disk => disk.now())
+    }
+
+    /// The time of day, in nanoseconds since 1970.
+    pub(crate) fn unix_ns(&self) -> u64 {
+        dispatch!(self: Self, disk => disk.unix_ns())
     }
 
     /// Bytes of these addresses that are resident in this process.
@@ -190,6 +200,11 @@ impl File {
     /// Makes the file `length` bytes long, all of them zeros on space of its own.
     pub(crate) fn allocate(&self, length: u64) -> io::Result<()> {
         dispatch!(self: Self, file => file.allocate(length))
+    }
+
+    /// Gives back the space behind the first `length` bytes.
+    pub(crate) fn truncate(&self, length: u64) -> io::Result<()> {
+        dispatch!(self: Self, file => file.truncate(length))
     }
 
     /// Fills `out` from `offset` on; `UnexpectedEof` where the file is shorter.

@@ -57,6 +57,16 @@ impl SimFile {
         })
     }
 
+    /// The bytes that go are in no version any more; the length goes at once or with a sync.
+    pub(crate) fn truncate(&self, length: u64) -> io::Result<()> {
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        self.disk.change(|state| {
+            let inode = &mut state.inodes[self.inode];
+            inode.length = inode.length.min(length);
+            Ok(())
+        })
+    }
+
     pub(crate) fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
         self.disk.call()?;
         let state = self.disk.shared.state.lock();

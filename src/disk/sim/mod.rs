@@ -370,6 +370,11 @@ impl SimDisk {
         })
     }
 
+    /// Directories need no names here.
+    pub(crate) fn create_directory(&self, _path: &Path) -> io::Result<()> {
+        self.call()
+    }
+
     pub(crate) fn list(&self, directory: &Path) -> io::Result<Vec<OsString>> {
         self.call()?;
         let state = self.shared.state.lock();
@@ -411,6 +416,10 @@ impl SimDisk {
     pub(crate) fn resident_bytes(&self, _mappings: &[Range<usize>]) -> io::Result<u64> {
         self.alive()?;
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn unix_ns(&self) -> u64 {
+        u64::try_from(self.now().as_nanos()).unwrap_or(u64::MAX)
     }
 
     pub(crate) fn now(&self) -> Duration {

@@ -198,8 +198,7 @@ impl State {
             let kept =
                 if failed { self.random.usize(0..=versions.len()).checked_sub(1) } else { last };
             if let Some(kept) = kept {
-                let start = sector * bytes;
-                inode.durable[start..start + versions[kept].len()].copy_from_slice(&versions[kept]);
+                inode.keep(sector * bytes, &versions[kept]);
             }
         }
         if failed {
@@ -242,6 +241,13 @@ impl Inode {
         self.durable[offset..end].copy_from_slice(bytes);
     }
 
+    /// Bytes reach the disk, but for those behind the end of a file that was cut short meanwhile.
+    fn keep(&mut self, start: usize, version: &[u8]) {
+        let Some(place) = self.durable.get_mut(start..) else { return };
+        let length = place.len().min(version.len());
+        place[..length].copy_from_slice(&version[..length]);
+    }
+
     /// What the disk has after a power cut: for the length and for each sector `choose` says which
     /// of so many versions stays; 0 is what was synced.
     pub(super) fn cut(&mut self, sector_bytes: usize, choose: &mut impl FnMut(usize) -> usize) {
@@ -252,12 +258,8 @@ impl Inode {
         self.durable.resize(self.length, 0);
         for (sector, versions) in std::mem::take(&mut self.versions) {
             let kept = choose(versions.len());
-            let start = sector * sector_bytes;
-            let Some(version) = kept.checked_sub(1).map(|kept| &versions[kept]) else {
-                continue;
-            };
-            if let Some(place) = self.durable.get_mut(start..start + version.len()) {
-                place.copy_from_slice(version);
+            if let Some(version) = kept.checked_sub(1).map(|kept| &versions[kept]) {
+                self.keep(sector * sector_bytes, version);
             }
         }
         self.lock = None;

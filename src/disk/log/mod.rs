@@ -1,0 +1,164 @@
+//! A log: frames in an ordered set of segments, written at its end and read anywhere.
+//!
+//! * [`writer::LogWriter`] appends; one thread at a time. A segment's space is taken when it
+//!   begins, so that an append into it never meets a full disk half way, and given back when it
+//!   ends.
+//! * [`reader::LogReader`] reads what was appended before, also while the writer goes on.
+//! * [`Log`] is what both share: which segments there are.
+//!
+//! A writer begins with a segment of its own: what an earlier one left behind the last whole frame
+//! is never looked at again, because a segment ends where the next one begins, by number.
+
+pub(crate) mod reader;
+pub(crate) mod recover;
+pub(crate) mod writer;
+
+use std::{
+    collections::VecDeque,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+
+use super::{
+    seam::Disk,
+    segment::{LogIdentity, SEGMENT_HEADER_BYTES, first_of_name, name_of_segment},
+};
+use crate::error::{Error, Result};
+
+/// Rights of new files, less the umask.
+pub(crate) const MODE: u32 = 0o640;
+/// A segment holds at least so many bytes of frames.
+pub(crate) const SEGMENT_BYTES_MIN: u64 = 4096;
+
+/// What the writer and the readers of a log share.
+#[derive(Debug)]
+pub(crate) struct Log {
+    pub(crate) disk: Disk,
+    pub(crate) directory: PathBuf,
+    pub(crate) identity: LogIdentity,
+    pub(crate) shape: LogShape,
+    /// In order; each ends where the next one begins.
+    segments: Mutex<VecDeque<Segment>>,
+}
+
+/// How large segments become, and how old.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogShape {
+    /// Bytes of a segment; a frame that is longer gets one of its own.
+    pub(crate) segment_bytes: u64,
+    /// A segment that is older takes no more frames.
+    pub(crate) segment_age: Option<Duration>,
+}
+
+/// A file of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// Its first item, and its name.
+    pub(crate) first: u64,
+    /// Bytes of disk that it takes.
+    pub(crate) bytes: u64,
+}
+
+/// Where a frame begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// The segment's first item.
+    pub(crate) segment: u64,
+    pub(crate) offset: u64,
+}
+
+impl Position {
+    /// Of the first frame of a segment.
+    pub(crate) fn first_of(segment: u64) -> Self {
+        Self { segment, offset: SEGMENT_HEADER_BYTES as u64 }
+    }
+}
+
+impl Log {
+    pub(crate) fn new(
+        disk: Disk,
+        directory: PathBuf,
+        identity: LogIdentity,
+        shape: LogShape,
+        segments: Vec<Segment>,
+    ) -> Self {
+        let segment_bytes = shape.segment_bytes.max(SEGMENT_BYTES_MIN);
+        let shape = LogShape { segment_bytes, ..shape };
+        Self { disk, directory, identity, shape, segments: Mutex::new(segments.into()) }
+    }
+
+    /// Path of a segment.
+    pub(crate) fn path(&self, first: u64) -> PathBuf {
+        self.directory.join(name_of_segment(first))
+    }
+
+    /// How many segments there are, and the bytes of disk that they take.
+    pub(crate) fn size(&self) -> (usize, u64) {
+        let segments = self.segments.lock();
+        (segments.len(), segments.iter().map(|segment| segment.bytes).sum())
+    }
+
+    /// The segment that holds `item`.
+    fn segment_of(&self, item: u64) -> Result<Segment> {
+        let segments = self.segments.lock();
+        let next = segments.partition_point(|segment| segment.first <= item);
+        let found = next.checked_sub(1).and_then(|at| segments.get(at).copied());
+        found.ok_or_else(|| Error::MissingSegment { path: self.path(item) })
+    }
+
+    /// The first item of the segment behind the one that begins with `first`.
+    fn next_segment(&self, first: u64) -> Option<u64> {
+        let segments = self.segments.lock();
+        let next = segments.partition_point(|segment| segment.first <= first);
+        segments.get(next).map(|segment| segment.first)
+    }
+
+    /// Whether there are segments that end at or before `item`.
+    pub(crate) fn has_done(&self, item: u64) -> bool {
+        self.segments.lock().get(1).is_some_and(|next| next.first <= item)
+    }
+
+    /// Removes all segments.
+    pub(crate) fn retire_all(&self) -> Result<()> {
+        while let Some(segment) = self.segments.lock().pop_front() {
+            let path = self.path(segment.first);
+            self.disk.remove(&path).map_err(Error::io("remove", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the segments that end at or before `item`, from the first one on.
+    pub(crate) fn retire(&self, item: u64) -> Result<()> {
+        loop {
+            let first = {
+                let segments = self.segments.lock();
+                match (segments.front(), segments.get(1)) {
+                    (Some(segment), Some(next)) if next.first <= item => segment.first,
+                    _ => return Ok(()),
+                }
+            };
+            let path = self.path(first);
+            match self.disk.remove(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &path)(error));
+                }
+                _ => {}
+            }
+            let mut segments = self.segments.lock();
+            if segments.front().is_some_and(|segment| segment.first == first) {
+                segments.pop_front();
+            }
+        }
+    }
+}
+
+/// The segments that lie in a directory, in order.
+pub(crate) fn segments_in(disk: &Disk, directory: &Path) -> Result<Vec<u64>> {
+    let names = disk.list(directory).map_err(Error::io("list", directory))?;
+    let mut found: Vec<u64> = names.iter().filter_map(|name| first_of_name(name)).collect();
+    found.sort_unstable();
+    Ok(found)
+}

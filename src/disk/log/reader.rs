@@ -1,0 +1,244 @@
+//! Reading frames of a log, while its writer goes on.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{Log, Position};
+use crate::{
+    disk::{
+        frame::{ALIGN, FrameHeader, HEADER_BYTES},
+        seam::{Access, Disk, File},
+        segment::{NotASegment, SEGMENT_HEADER_BYTES, SegmentHeader},
+    },
+    error::{Corruption, Error, Result},
+};
+
+/// Bytes that are fetched at once, at least.
+const CHUNK_BYTES: u64 = 64 << 10;
+
+/// Reads frames, in order for the most part.
+#[derive(Debug)]
+pub(crate) struct LogReader {
+    log: Arc<Log>,
+    open: Option<SegmentReader>,
+}
+
+impl LogReader {
+    pub(crate) fn new(log: Arc<Log>) -> Self {
+        Self { log, open: None }
+    }
+
+    /// The frame that holds `item`, which was appended. `position` is at that frame or before it,
+    /// and comes to be behind it.
+    ///
+    /// # Errors
+    ///
+    /// `Damaged` where there is no such frame, `MissingSegment`, `Io`.
+    pub(crate) fn read(
+        &mut self,
+        position: &mut Position,
+        item: u64,
+    ) -> Result<(FrameHeader, &[u8])> {
+        let first = self.log.segment_of(item)?.first;
+        if position.segment != first {
+            *position = Position::first_of(first);
+        }
+        let segment = self.segment(first)?;
+        loop {
+            let header = segment.frame_at(position.offset)?;
+            if header.first > item {
+                let source = Corruption::Field { field: "first", value: header.first };
+                return Err(Error::damaged(&segment.path, position.offset)(source));
+            }
+            let offset = position.offset;
+            position.offset += header.frame_bytes();
+            if item < header.end() {
+                return Ok((header, segment.body(&header, offset)));
+            }
+        }
+    }
+
+    /// Passes over a damaged frame: `position` comes to be at the first whole one behind it that
+    /// begins with `item` or a later one, in this segment or the next. That item, if there is one.
+    pub(crate) fn skip_damage(
+        &mut self,
+        position: &mut Position,
+        item: u64,
+    ) -> Result<Option<u64>> {
+        let next = self.log.next_segment(position.segment);
+        let segment = self.segment(position.segment)?;
+        let end = next.unwrap_or(u64::MAX);
+        match segment.next_frame(position.offset + ALIGN as u64, item)? {
+            Some((offset, header)) if header.first < end => {
+                position.offset = offset;
+                Ok(Some(header.first))
+            }
+            _ => Ok(next.filter(|&next| next > item)),
+        }
+    }
+
+    fn segment(&mut self, first: u64) -> Result<&mut SegmentReader> {
+        if self.open.as_ref().is_none_or(|open| open.header.first != first) {
+            // A segment that the last frame was read from is not held open beside the new one.
+            self.open = None;
+            self.open = Some(SegmentReader::open(&self.log.disk, &self.log.path(first))?);
+        }
+        Ok(self.open.as_mut().expect("it was opened"))
+    }
+}
+
+/// One segment, open for reading.
+#[derive(Debug)]
+pub(crate) struct SegmentReader {
+    file: File,
+    pub(crate) path: PathBuf,
+    pub(crate) header: SegmentHeader,
+    /// Length of the file.
+    pub(crate) bytes: u64,
+    chunk: Vec<u8>,
+    chunk_at: u64,
+}
+
+impl SegmentReader {
+    /// Opens the segment with this path.
+    ///
+    /// # Errors
+    ///
+    /// `MissingSegment`, `NewerFormat`; `Damaged` where its header is none.
+    pub(crate) fn open(disk: &Disk, path: &Path) -> Result<Self> {
+        let file = disk.open(path, Access::Read).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::MissingSegment { path: path.into() },
+            _ => Error::io("open", path)(error),
+        })?;
+        let bytes = file.length().map_err(Error::io("look at", path))?;
+        let mut header = [0; SEGMENT_HEADER_BYTES];
+        if bytes >= header.len() as u64 {
+            file.read_at(&mut header, 0).map_err(Error::io("read", path))?;
+        }
+        let header = SegmentHeader::decode(&header).map_err(|problem| match problem {
+            NotASegment::Newer(found) => {
+                Error::NewerFormat { path: path.into(), found, supported: 1 }
+            }
+            NotASegment::Foreign => {
+                let value = u64::from_le_bytes(std::array::from_fn(|i| header[i]));
+                Error::damaged(path, 0)(Corruption::Field { field: "magic", value })
+            }
+            NotASegment::Damaged(source) => Error::damaged(path, 0)(source),
+        })?;
+        let chunk = Vec::new();
+        Ok(Self { file, path: path.into(), header, bytes, chunk, chunk_at: 0 })
+    }
+
+    /// The header of the frame that begins here; its body is whole, and fetched.
+    pub(crate) fn frame_at(&mut self, offset: u64) -> Result<FrameHeader> {
+        let is_fetched = self.fetched(offset, HEADER_BYTES as u64).is_some();
+        match self.try_frame_at(offset) {
+            // It may have been fetched before it was written.
+            Err(Error::Damaged { .. }) if is_fetched => {
+                self.chunk.clear();
+                self.try_frame_at(offset)
+            }
+            found => found,
+        }
+    }
+
+    fn try_frame_at(&mut self, offset: u64) -> Result<FrameHeader> {
+        let header = self.fetch(offset, HEADER_BYTES as u64)?;
+        let header = *header.first_chunk().expect("it was fetched");
+        let room = self.bytes.saturating_sub(offset);
+        let header = FrameHeader::decode(self.header.salt, &header, room);
+        let header = header.map_err(Error::damaged(&self.path, offset))?;
+        let body = self.fetch(offset + HEADER_BYTES as u64, header.body_bytes.into())?;
+        let checked = header.check_body(body);
+        checked.map_err(Error::damaged(&self.path, offset))?;
+        Ok(header)
+    }
+
+    /// The body of the frame that was looked at last, and began here.
+    fn body(&self, header: &FrameHeader, offset: u64) -> &[u8] {
+        let body = self.fetched(offset + HEADER_BYTES as u64, header.body_bytes.into());
+        body.expect("the frame was looked at")
+    }
+
+    fn fetched(&self, offset: u64, count: u64) -> Option<&[u8]> {
+        let at = usize::try_from(offset.checked_sub(self.chunk_at)?).ok()?;
+        let count = usize::try_from(count).ok()?;
+        self.chunk.get(at..at.checked_add(count)?)
+    }
+
+    /// Bytes of the file, which come with those behind them.
+    fn fetch(&mut self, offset: u64, count: u64) -> Result<&[u8]> {
+        if self.fetched(offset, count).is_none() {
+            self.read_chunk(offset, count)?;
+        }
+        Ok(self.fetched(offset, count).expect("it was read"))
+    }
+
+    fn read_chunk(&mut self, offset: u64, count: u64) -> Result<()> {
+        let end = offset.saturating_add(count);
+        self.chunk.clear();
+        let is_short = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+        loop {
+            if end > self.bytes {
+                let source = Corruption::Field { field: "file bytes", value: self.bytes };
+                return Err(Error::damaged(&self.path, offset)(source));
+            }
+            let length = count.max(CHUNK_BYTES.min(self.bytes - offset));
+            self.chunk.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
+            let read = self.file.read_at(&mut self.chunk, offset);
+            match read {
+                Ok(()) => break,
+                // Its writer ended it, and gave back what it did not need.
+                Err(error) if is_short(&error) => {
+                    self.chunk.clear();
+                    let bytes = self.file.length().map_err(Error::io("look at", &self.path))?;
+                    if bytes >= self.bytes {
+                        return Err(Error::io("read", &self.path)(error));
+                    }
+                    self.bytes = bytes;
+                }
+                Err(error) => {
+                    self.chunk.clear();
+                    return Err(Error::io("read", &self.path)(error));
+                }
+            }
+        }
+        self.chunk_at = offset;
+        Ok(())
+    }
+
+    /// The last byte from `offset` on that is not zero.
+    pub(crate) fn last_byte(&mut self, offset: u64) -> Result<Option<u64>> {
+        let (mut at, mut last) = (offset, None);
+        while at < self.bytes {
+            let count = CHUNK_BYTES.min(self.bytes - at);
+            let bytes = self.fetch(at, count)?;
+            let found = bytes.iter().rposition(|&byte| byte != 0);
+            last = found.map(|found| at + found as u64).or(last);
+            at += count;
+        }
+        Ok(last)
+    }
+
+    /// The first whole frame from `offset` on that begins with `item` or a later one.
+    pub(crate) fn next_frame(
+        &mut self,
+        offset: u64,
+        item: u64,
+    ) -> Result<Option<(u64, FrameHeader)>> {
+        let mut offset = offset.next_multiple_of(ALIGN as u64);
+        // What is there now counts, not what was there when it was fetched.
+        self.chunk.clear();
+        while offset + HEADER_BYTES as u64 <= self.bytes {
+            match self.try_frame_at(offset) {
+                Ok(header) if header.first >= item => return Ok(Some((offset, header))),
+                Ok(_) | Err(Error::Damaged { .. }) => offset += ALIGN as u64,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,213 @@
+//! The end of a log, where frames are appended.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{Log, MODE, Position, Segment};
+use crate::{
+    disk::{
+        frame::{HEADER_BYTES, SealedFrame},
+        seam::{Disk, File},
+        segment::{SEGMENT_HEADER_BYTES, SegmentHeader},
+    },
+    error::{Error, Result},
+};
+
+/// Appends frames.
+#[derive(Debug)]
+pub(crate) struct LogWriter {
+    log: Arc<Log>,
+    current: Option<Current>,
+    /// Number of the next item.
+    next: u64,
+    /// Files with frames since the last sync, but for the current one.
+    unsynced: Vec<(Arc<File>, PathBuf)>,
+    /// Whether files were made since the directory was synced.
+    has_new_names: bool,
+}
+
+/// The segment that takes frames.
+#[derive(Debug)]
+struct Current {
+    file: Arc<File>,
+    path: PathBuf,
+    salt: u32,
+    /// Where the next frame begins.
+    offset: u64,
+    bytes: u64,
+    began: Duration,
+    is_dirty: bool,
+}
+
+/// What has to be synced before everything up to `next` is durable.
+#[derive(Debug)]
+pub(crate) struct LogSync {
+    disk: Disk,
+    files: Vec<(Arc<File>, PathBuf)>,
+    directory: Option<PathBuf>,
+    pub(crate) next: u64,
+}
+
+impl LogSync {
+    /// Makes it durable.
+    pub(crate) fn run(&self) -> Result<()> {
+        for (file, path) in &self.files {
+            file.sync().map_err(Error::io("sync", path))?;
+        }
+        match &self.directory {
+            Some(path) => self.disk.sync_directory(path).map_err(Error::io("sync", path)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl LogWriter {
+    /// Goes on behind everything there is, with item `next`, in a segment of its own.
+    pub(crate) fn new(log: Arc<Log>, next: u64) -> Self {
+        Self { log, current: None, next, unsynced: Vec::new(), has_new_names: false }
+    }
+
+    /// Number of the next item.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Bytes of disk that a new segment would take for this frame; 0 where it fits the current one.
+    pub(crate) fn bytes_needed(&self, frame_bytes: u64) -> u64 {
+        if self.fits(frame_bytes) { 0 } else { self.segment_bytes(frame_bytes) }
+    }
+
+    fn segment_bytes(&self, frame_bytes: u64) -> u64 {
+        let header = SEGMENT_HEADER_BYTES as u64;
+        self.log.shape.segment_bytes.max(frame_bytes) + header
+    }
+
+    fn fits(&self, frame_bytes: u64) -> bool {
+        let Some(current) = &self.current else { return false };
+        let age = self.log.shape.segment_age.unwrap_or(Duration::MAX);
+        let is_old = self.log.disk.now().saturating_sub(current.began) >= age;
+        current.offset + frame_bytes <= current.bytes && !is_old
+    }
+
+    /// Appends a frame whose first item has this number, [`next`](Self::next) or a later one; where
+    /// it is. A process that dies after this has written it.
+    ///
+    /// # Errors
+    ///
+    /// `NoSpace`, where a new segment finds none: nothing has changed. `Io`, where the disk
+    /// refuses: nothing was appended, but a writer whose frame could not be taken back (`Poisoned`)
+    /// has to be opened again.
+    pub(crate) fn append(
+        &mut self,
+        first: u64,
+        frame: &mut SealedFrame<'_>,
+        durable: u64,
+    ) -> Result<Position> {
+        debug_assert!(first >= self.next, "numbers only grow");
+        self.next = first;
+        if !self.fits(frame.frame_bytes()) {
+            self.rotate(frame.frame_bytes(), durable)?;
+        }
+        let Some(current) = &mut self.current else { unreachable!("rotating makes one") };
+        let segment = self.log.segments.lock().back().map_or(first, |segment| segment.first);
+        let position = Position { segment, offset: current.offset };
+        let bytes = frame.finish(current.salt, first, durable, self.log.disk.unix_ns());
+        if let Err(error) = current.file.write_at(bytes, current.offset) {
+            // What was written of it must not look like a frame to whoever opens the log.
+            let zeros = [0; HEADER_BYTES];
+            current.is_dirty = true;
+            return Err(match current.file.write_at(&zeros, current.offset) {
+                Ok(()) => Error::io("write", &current.path)(error),
+                Err(_) => Error::Poisoned { path: current.path.clone(), source: error },
+            });
+        }
+        current.is_dirty = true;
+        current.offset += frame.frame_bytes();
+        self.next += frame.count();
+        Ok(position)
+    }
+
+    fn rotate(&mut self, frame_bytes: u64, durable: u64) -> Result<()> {
+        let bytes = self.segment_bytes(frame_bytes);
+        let path = self.log.path(self.next);
+        let current = self.begin(&path, bytes, durable).inspect_err(|_| {
+            // What there is of it holds nothing; where it cannot be removed, opening does.
+            let _ = self.log.disk.remove(&path);
+        })?;
+        self.end_segment();
+        let mut segments = self.log.segments.lock();
+        // A segment without frames has the same name, and was replaced.
+        if segments.back().is_some_and(|segment| segment.first == self.next) {
+            segments.pop_back();
+        }
+        segments.push_back(Segment { first: self.next, bytes });
+        drop(segments);
+        (self.current, self.has_new_names) = (Some(current), true);
+        Ok(())
+    }
+
+    fn begin(&self, path: &Path, bytes: u64, durable: u64) -> Result<Current> {
+        let disk = &self.log.disk;
+        let making = |source: io::Error| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Error::DiskFull { path: path.into(), needed_bytes: bytes, source }
+            }
+            _ => Error::io("create", path)(source),
+        };
+        let mut salt = [0; 4];
+        disk.random_bytes(&mut salt).map_err(making)?;
+        let header = SegmentHeader {
+            identity: self.log.identity.clone(),
+            salt: u32::from_le_bytes(salt),
+            first: self.next,
+            durable,
+            time_ns: disk.unix_ns(),
+        };
+        let file = disk.create(path, MODE).map_err(making)?;
+        file.allocate(bytes).map_err(making)?;
+        file.write_at(&header.encode(), 0).map_err(making)?;
+        Ok(Current {
+            file: Arc::new(file),
+            path: path.into(),
+            salt: header.salt,
+            offset: SEGMENT_HEADER_BYTES as u64,
+            bytes,
+            began: disk.now(),
+            is_dirty: true,
+        })
+    }
+
+    /// Gives back the space behind the last frame.
+    fn end_segment(&mut self) {
+        let Some(current) = self.current.take() else { return };
+        // Without that it only takes more disk than it needs.
+        if current.file.truncate(current.offset).is_ok()
+            && let Some(segment) = self.log.segments.lock().back_mut()
+        {
+            segment.bytes = current.offset;
+        }
+        self.unsynced.push((current.file, current.path));
+    }
+
+    /// What has to be synced so that everything appended before is durable.
+    pub(crate) fn begin_sync(&mut self) -> LogSync {
+        let mut files = std::mem::take(&mut self.unsynced);
+        if let Some(current) = &mut self.current
+            && std::mem::take(&mut current.is_dirty)
+        {
+            files.push((Arc::clone(&current.file), current.path.clone()));
+        }
+        let has_new_names = std::mem::take(&mut self.has_new_names);
+        let directory = has_new_names.then(|| self.log.directory.clone());
+        LogSync { disk: self.log.disk.clone(), files, directory, next: self.next }
+    }
+
+    /// Ends the current segment, so that the disk has no more of it than its frames.
+    pub(crate) fn end(&mut self) {
+        self.end_segment();
+    }
+}

@@ -1,0 +1,388 @@
+//! What all handles of a queue share, and what pushing and receiving have in common.
+//!
+//! Locks, in the order in which they may be taken: `writer`, `reader`, `mark`, `state`. The disk is
+//! never touched under `state`, so that nobody waits for a disk who needs none.
+
+use std::{
+    ops::Range,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc::{Receiver, RecvTimeoutError, Sender},
+    },
+    time::Duration,
+};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use super::{
+    options::{Limits, Mode},
+    ranges::{Entry, Ranges},
+    stats::Counts,
+};
+use crate::{
+    disk::{
+        frame::FrameBuilder,
+        log::{
+            Log, Position,
+            reader::LogReader,
+            recover::{Recovery, RecoveryReport},
+            writer::LogWriter,
+        },
+        mark::{Mark, MarkFile},
+        seam::File,
+        sync::SyncPolicy,
+    },
+    error::{Error, Result},
+};
+
+/// Bytes of a run that is spilled at once, and of memory that it takes on its way.
+const RUN_BYTES_MAX: usize = 256 << 10;
+
+/// How long somebody may wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wait {
+    Never,
+    /// Until then, on the disk's clock; `None`: for ever.
+    Until(Option<Duration>),
+}
+
+#[derive(Debug)]
+pub(super) struct Core<T, C> {
+    pub(super) codec: C,
+    pub(super) mode: Mode,
+    pub(super) recovery: Recovery,
+    pub(super) limits: Limits,
+    pub(super) log: Arc<Log>,
+    pub(super) writer: Mutex<LogWriter>,
+    pub(super) reader: Mutex<LogReader>,
+    /// Of a durable queue.
+    mark: Option<Mutex<MarkFile>>,
+    pub(super) state: Mutex<State<T>>,
+    /// There is something to receive.
+    pub(super) ready: Condvar,
+    /// There is room.
+    pub(super) room: Condvar,
+    syncs: Mutex<Syncs>,
+    synced: Condvar,
+    /// One past the last item that is durable.
+    durable: AtomicU64,
+    /// Memory of frames under construction.
+    builders: Mutex<Vec<FrameBuilder>>,
+    /// What opening found.
+    pub(super) report: RecoveryReport,
+    /// Ends the thread that syncs now and then, by being dropped.
+    pub(super) ticking: Option<Sender<()>>,
+    /// Held as long as the queue is open.
+    _lock: File,
+}
+
+#[derive(Debug)]
+pub(super) struct State<T> {
+    pub(super) ranges: Ranges<T>,
+    pub(super) is_closed: bool,
+    /// How often room was made: whoever waits for it looks whether this has changed.
+    pub(super) freed: u64,
+    /// Why nothing more is taken in.
+    pub(super) poison: Option<Poison>,
+    pub(super) counts: Counts,
+}
+
+/// A sync or a store that failed.
+#[derive(Debug, Clone)]
+pub(super) struct Poison {
+    path: std::path::PathBuf,
+    kind: std::io::ErrorKind,
+    code: Option<i32>,
+}
+
+impl Poison {
+    pub(super) fn error(&self) -> Error {
+        let source = self.code.map_or(self.kind.into(), std::io::Error::from_raw_os_error);
+        Error::Poisoned { path: self.path.clone(), source }
+    }
+}
+
+/// One sync at a time; those who come meanwhile share the next one.
+#[derive(Debug, Default)]
+struct Syncs {
+    is_running: bool,
+    /// One past the last item that a sync was begun for.
+    begun: u64,
+}
+
+impl<T, C> Core<T, C> {
+    #[expect(clippy::too_many_arguments, reason = "each is one thing, used once")]
+    pub(super) fn new(
+        codec: C,
+        mode: Mode,
+        recovery: Recovery,
+        limits: Limits,
+        log: Arc<Log>,
+        mark: Option<Mutex<MarkFile>>,
+        lock: File,
+        items: Range<u64>,
+        report: RecoveryReport,
+    ) -> Self {
+        let next = items.end;
+        let state = State {
+            ranges: Ranges::new(items),
+            is_closed: false,
+            freed: 0,
+            poison: None,
+            counts: Counts::default(),
+        };
+        Self {
+            codec,
+            mode,
+            recovery,
+            limits,
+            writer: Mutex::new(LogWriter::new(Arc::clone(&log), next)),
+            reader: Mutex::new(LogReader::new(Arc::clone(&log))),
+            log,
+            mark,
+            state: Mutex::new(state),
+            ready: Condvar::new(),
+            room: Condvar::new(),
+            syncs: Mutex::new(Syncs { is_running: false, begun: next }),
+            synced: Condvar::new(),
+            durable: AtomicU64::new(next),
+            builders: Mutex::default(),
+            report,
+            ticking: None,
+            _lock: lock,
+        }
+    }
+
+    /// Bytes that one run may take.
+    pub(super) fn run_bytes(&self) -> usize {
+        (self.limits.memory_bytes / 8).min(RUN_BYTES_MAX)
+    }
+
+    /// Bytes of memory up to which items are pushed: there is room for a run that is read.
+    pub(super) fn memory_bytes_pushed(&self) -> usize {
+        self.limits.memory_bytes - self.run_bytes()
+    }
+
+    /// Bytes of memory that an item counts for.
+    pub(super) fn entry_bytes(encoded_bytes: usize) -> usize {
+        encoded_bytes + size_of::<Entry<T>>()
+    }
+
+    /// Memory for a frame; it comes back by [`Core::give_builder`].
+    pub(super) fn take_builder(&self) -> FrameBuilder {
+        self.builders.lock().pop().unwrap_or_default()
+    }
+
+    pub(super) fn give_builder(&self, mut builder: FrameBuilder) {
+        builder.shrink(RUN_BYTES_MAX);
+        self.builders.lock().push(builder);
+    }
+
+    /// Waits for `condition` to be told. Whether it may have been: else the time is up.
+    pub(super) fn wait(
+        &self,
+        condition: &Condvar,
+        state: &mut MutexGuard<'_, State<T>>,
+        wait: Wait,
+    ) -> bool {
+        // Nobody else is there on a simulated disk.
+        if !self.log.disk.has_threads() {
+            return false;
+        }
+        match wait {
+            Wait::Never => false,
+            Wait::Until(None) => {
+                condition.wait(state);
+                true
+            }
+            Wait::Until(Some(end)) => {
+                let left = end.saturating_sub(self.log.disk.now());
+                !left.is_zero() && {
+                    condition.wait_for(state, left);
+                    true
+                }
+            }
+        }
+    }
+
+    /// So long from now on.
+    pub(super) fn wait_for(&self, timeout: Duration) -> Wait {
+        Wait::Until(self.log.disk.now().checked_add(timeout))
+    }
+
+    /// Nothing more is taken in: what failed may be on the disk in part.
+    pub(super) fn poison(&self, error: &Error) {
+        let (Error::Io { path, source, .. } | Error::Poisoned { path, source }) = error else {
+            return;
+        };
+        let poison =
+            Poison { path: path.clone(), kind: source.kind(), code: source.raw_os_error() };
+        self.state.lock().poison.get_or_insert(poison);
+        self.ready.notify_all();
+        self.room.notify_all();
+    }
+
+    /// One past the last item that is durable.
+    pub(super) fn durable(&self) -> u64 {
+        self.durable.load(Relaxed)
+    }
+
+    /// Returns when every item before `end` is durable.
+    pub(super) fn sync_to(&self, end: u64) -> Result<()> {
+        let mut syncs = self.syncs.lock();
+        while self.durable() < end {
+            if let Some(poison) = &self.state.lock().poison {
+                return Err(poison.error());
+            }
+            if syncs.is_running {
+                self.synced.wait(&mut syncs);
+                continue;
+            }
+            syncs.is_running = true;
+            let sync = MutexGuard::unlocked(&mut syncs, || self.writer.lock().begin_sync());
+            syncs.begun = sync.next;
+            let result = MutexGuard::unlocked(&mut syncs, || sync.run());
+            syncs.is_running = false;
+            match &result {
+                Ok(()) => self.durable.store(sync.next, Relaxed),
+                Err(error) => self.poison(error),
+            }
+            self.synced.notify_all();
+            result?;
+        }
+        Ok(())
+    }
+
+    /// Syncs if the policy says so, after items up to `end` were written.
+    pub(super) fn sync_by_policy(&self, end: u64) -> Result<()> {
+        let Mode::Durable(policy) = self.mode else { return Ok(()) };
+        let Some(group) = policy.group() else { return Ok(()) };
+        // Whoever waits for its own item waits for the sync of another one, too.
+        let is_due =
+            policy == SyncPolicy::Always || end.saturating_sub(self.syncs.lock().begun) >= group;
+        if is_due { self.sync_to(end) } else { Ok(()) }
+    }
+
+    /// Waits until `end` is durable by somebody else's sync; whether it is.
+    pub(super) fn wait_durable(&self, end: u64, timeout: Duration) -> Result<bool> {
+        let limit = self.log.disk.now().saturating_add(timeout);
+        let mut syncs = self.syncs.lock();
+        while self.durable() < end {
+            if let Some(poison) = &self.state.lock().poison {
+                return Err(poison.error());
+            }
+            let left = limit.saturating_sub(self.log.disk.now());
+            if left.is_zero() || !self.log.disk.has_threads() {
+                return Ok(false);
+            }
+            self.synced.wait_for(&mut syncs, left);
+        }
+        Ok(true)
+    }
+
+    /// An item that was handed out is done with.
+    pub(super) fn acknowledge(&self, number: u64, bytes: usize) {
+        let mut state = self.state.lock();
+        state.counts.acknowledged += 1;
+        let has_moved = state.ranges.acknowledge(number, bytes);
+        drop(state);
+        self.let_go(has_moved);
+    }
+
+    /// Items on the disk from `item` on are given up before `next`, where there is more.
+    pub(super) fn give_up(
+        &self,
+        item: u64,
+        next: u64,
+        position: Position,
+        count: impl FnOnce(&mut Counts, u64),
+    ) {
+        let mut state = self.state.lock();
+        count(&mut state.counts, next - item);
+        let has_moved = state.ranges.give_up(next, position);
+        drop(state);
+        self.let_go(has_moved);
+    }
+
+    /// Items are done with: there is room, on the disk too where the mark has moved.
+    fn let_go(&self, has_moved: bool) {
+        if has_moved && let Err(error) = self.keep_mark() {
+            self.poison(&error);
+        }
+        let mut state = self.state.lock();
+        state.freed += 1;
+        let is_over = state.is_closed && state.ranges.len() == 0;
+        drop(state);
+        self.room.notify_all();
+        if is_over {
+            self.ready.notify_all();
+        }
+    }
+
+    /// So many items more can be received.
+    pub(super) fn tell_ready(&self, count: u64) {
+        if count == 1 {
+            self.ready.notify_one();
+        } else {
+            self.ready.notify_all();
+        }
+    }
+
+    /// Stores how far the queue is done with, and lets go of what lies before that.
+    pub(super) fn keep_mark(&self) -> Result<()> {
+        let done = if let Some(mark) = &self.mark {
+            let mut mark = mark.lock();
+            let done = self.state.lock().ranges.mark();
+            let Some(newest) = mark.newest() else { return Ok(()) };
+            if newest.done < done {
+                mark.write(Mark { done, durable: self.durable(), ..newest })?;
+            }
+            if self.log.has_done(done) {
+                // Before the segments: whoever opens the queue must know why they are gone.
+                mark.sync()?;
+            }
+            done
+        } else {
+            self.state.lock().ranges.mark()
+        };
+        self.log.retire(done)
+    }
+
+    /// Makes all of it durable, the mark too.
+    pub(super) fn sync_all(&self) -> Result<()> {
+        if self.mode == Mode::Spill {
+            return Ok(());
+        }
+        let next = self.writer.lock().next();
+        self.sync_to(next)?;
+        let Some(mark) = &self.mark else { return Ok(()) };
+        let mut mark = mark.lock();
+        if let Some(newest) = mark.newest() {
+            let done = self.state.lock().ranges.mark();
+            mark.write(Mark { done, durable: self.durable(), ..newest })?;
+        }
+        mark.sync()
+    }
+}
+
+/// Syncs now and then, until the queue is gone.
+pub(super) fn tick<T, C>(core: &Weak<Core<T, C>>, gone: &Receiver<()>, interval: Duration) {
+    while gone.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
+        let Some(core) = core.upgrade() else { return };
+        // It has poisoned the queue: whoever pushes or syncs next is told.
+        let _ = core.sync_all();
+    }
+}
+
+impl<T, C> Drop for Core<T, C> {
+    /// The queue's last handle: `close` tells what fails here.
+    fn drop(&mut self) {
+        self.writer.get_mut().end();
+        if self.mode == Mode::Spill {
+            let _ = self.log.retire_all();
+        } else if self.state.get_mut().poison.is_none() {
+            let _ = self.sync_all();
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Opening a queue: its lock, its mark, its log.
+
+use std::{
+    path::Path,
+    sync::{Arc, mpsc::channel},
+    thread,
+};
+
+use parking_lot::Mutex;
+
+use super::{
+    Queue,
+    core::{Core, tick},
+    options::{Mode, QueueOptions},
+};
+use crate::{
+    disk::{
+        codec::Codec,
+        log::{
+            Log, MODE,
+            recover::{Recovered, RecoveryReport, recover},
+            segments_in,
+        },
+        mark::{Mark, MarkFile},
+        seam::{Disk, File, network_file_system},
+        segment::{LogIdentity, LogKind, NAME_BYTES, name_of_segment},
+    },
+    error::{Error, Result},
+};
+
+const LOCK: &str = "lock";
+const MARK: &str = "mark";
+
+pub(super) fn open<T, C>(options: &QueueOptions<C>, directory: &Path) -> Result<Queue<T, C>>
+where
+    T: Send + 'static,
+    C: Codec<T> + Clone,
+{
+    let QueueOptions { codec, tag, mode, recovery, limits, shape, disk } = options.clone();
+    for name in [codec.name(), &tag] {
+        let found = name.len() as u64;
+        if found > NAME_BYTES as u64 || name.contains('\0') {
+            return Err(Error::TooLarge { found, max: NAME_BYTES as u64 });
+        }
+    }
+    disk.create_directory(directory).map_err(Error::io("create", directory))?;
+    let kind = disk.file_system_type(directory).map_err(Error::io("look at", directory))?;
+    if let Some(name) = network_file_system(kind) {
+        return Err(Error::NetworkFileSystem { path: directory.into(), name });
+    }
+    let lock = lock(&disk, directory)?;
+    let mut identity = LogIdentity {
+        log: [0; 16],
+        kind: if mode == Mode::Spill { LogKind::Spill } else { LogKind::Durable },
+        codec: codec.name().into(),
+        tag,
+    };
+    disk.random_bytes(&mut identity.log).map_err(Error::io("draw an id for", directory))?;
+    let (mark, found) = match mode {
+        Mode::Spill => (None, empty(&disk, directory)?),
+        Mode::Durable(_) => {
+            let (mut mark, log) = open_mark(&disk, directory, identity.log)?;
+            identity.log = log;
+            let found = recover(&disk, directory, &identity, mark.newest(), recovery)?;
+            let Recovered { first, next, .. } = found;
+            mark.write(Mark { log, done: first, durable: next })?;
+            mark.sync()?;
+            (Some(Mutex::new(mark)), found)
+        }
+    };
+    let Recovered { segments, first, next, report } = found;
+    let log = Arc::new(Log::new(disk, directory.into(), identity, shape, segments));
+    log.retire(first)?;
+    let core = Core::new(codec, mode, recovery, limits, log, mark, lock, first..next, report);
+    Ok(Queue { core: with_a_ticker(core)? })
+}
+
+/// Starts the thread that syncs by time; none on the simulated disk, whose driver does that.
+fn with_a_ticker<T, C>(mut core: Core<T, C>) -> Result<Arc<Core<T, C>>>
+where
+    T: Send + 'static,
+    C: Codec<T>,
+{
+    let interval = match core.mode {
+        Mode::Durable(policy) if core.log.disk.has_threads() => policy.interval(),
+        _ => None,
+    };
+    let Some(interval) = interval else { return Ok(Arc::new(core)) };
+    let (ticking, gone) = channel();
+    core.ticking = Some(ticking);
+    let core = Arc::new(core);
+    let weak = Arc::downgrade(&core);
+    let thread = thread::Builder::new().name("ringkeep-sync".into());
+    let started = thread.spawn(move || tick(&weak, &gone, interval));
+    started.map_err(Error::io("start a thread for", &core.log.directory))?;
+    Ok(core)
+}
+
+fn lock(disk: &Disk, directory: &Path) -> Result<File> {
+    let path = directory.join(LOCK);
+    let lock = disk.create(&path, MODE).map_err(Error::io("open", &path))?;
+    match lock.try_lock() {
+        Ok(true) => Ok(lock),
+        Ok(false) => Err(Error::Locked { path: directory.into() }),
+        Err(error) => Err(Error::io("lock", &path)(error)),
+    }
+}
+
+/// What an earlier process has spilled is nobody's any more.
+fn empty(disk: &Disk, directory: &Path) -> Result<Recovered> {
+    let mark = directory.join(MARK);
+    if disk.identify(&mark).is_ok() {
+        let (found, expected) = ("a durable queue".into(), "one that spills".into());
+        return Err(Error::CodecMismatch { path: mark, found, expected });
+    }
+    for first in segments_in(disk, directory)? {
+        let path = directory.join(name_of_segment(first));
+        disk.remove(&path).map_err(Error::io("remove", &path))?;
+    }
+    Ok(Recovered { segments: Vec::new(), first: 0, next: 0, report: RecoveryReport::default() })
+}
+
+/// The mark, and the log that it is of: this one, if there was none.
+fn open_mark(disk: &Disk, directory: &Path, new: [u8; 16]) -> Result<(MarkFile, [u8; 16])> {
+    let path = directory.join(MARK);
+    let mut mark = MarkFile::open(disk, &path, MODE)?;
+    if let Some(found) = mark.newest() {
+        return Ok((mark, found.log));
+    }
+    // Both copies may be gone, and the log be there.
+    let firsts = segments_in(disk, directory)?;
+    let mut logs = firsts.iter().filter_map(|&first| {
+        let path = directory.join(name_of_segment(first));
+        let segment = crate::disk::log::reader::SegmentReader::open(disk, &path).ok()?;
+        Some(segment.header.identity.log)
+    });
+    let log = logs.next().unwrap_or(new);
+    if firsts.is_empty() {
+        mark.write(Mark { log, done: 0, durable: 0 })?;
+        mark.sync()?;
+        disk.sync_directory(directory).map_err(Error::io("sync", directory))?;
+    }
+    Ok((mark, log))
+}

@@ -1,0 +1,312 @@
+//! How a queue is opened: options, then one verb.
+
+use std::{path::Path, time::Duration};
+
+use super::{Queue, opening};
+use crate::{
+    disk::{
+        codec::{Codec, Postcard},
+        log::{LogShape, recover::Recovery},
+        seam::Disk,
+        sync::SyncPolicy,
+    },
+    error::Result,
+};
+
+const MEMORY_BYTES: usize = 16 << 20;
+const SEGMENT_BYTES: u64 = 16 << 20;
+/// Room for a few items, and for a run of them on its way to the disk.
+const MEMORY_BYTES_MIN: usize = 64 << 10;
+
+/// What a queue keeps, and where.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(ringkeep::Mode::default(), ringkeep::Mode::Spill);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Mode {
+    /// Items are in memory, and on the disk only while memory is full. They end with their process.
+    /// The default.
+    #[default]
+    Spill,
+    /// Items are on the disk, and in memory too while there is room. What `push` returned survives
+    /// its process; the policy says what survives a power cut.
+    Durable(SyncPolicy),
+}
+
+/// What a push does that finds no room.
+///
+/// # Examples
+///
+/// ```
+/// use ringkeep::{Bytes, QueueOptions, WhenFull};
+///
+/// # let directory = tempfile::tempdir()?;
+/// let options = QueueOptions::new(Bytes).items_max(2).when_full(WhenFull::DropOldest);
+/// let queue = options.open(directory.path())?;
+/// for item in ["one", "two", "three"] {
+///     queue.push(item.into())?;
+/// }
+/// assert_eq!(queue.pop()?, b"two");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// It waits until there is room. The default.
+    #[default]
+    Block,
+    /// It gives the item back, with [`Error::Full`](crate::Error::Full).
+    Reject,
+    /// It drops the item, and counts it.
+    DropNewest,
+    /// It drops the item that would be received next, and counts it.
+    DropOldest,
+}
+
+/// How a queue is made or opened.
+///
+/// # Examples
+///
+/// ```
+/// use ringkeep::{Bytes, Mode, QueueOptions, SyncPolicy};
+///
+/// # let directory = tempfile::tempdir()?;
+/// let options = QueueOptions::new(Bytes)
+///     .mode(Mode::Durable(SyncPolicy::EveryRecords(64)))
+///     .memory_bytes(4 << 20);
+/// options.open(directory.path())?.push(b"survives its process".to_vec())?;
+/// assert_eq!(options.open(directory.path())?.pop()?, b"survives its process");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct QueueOptions<C = Postcard> {
+    pub(super) codec: C,
+    pub(super) tag: Box<str>,
+    pub(super) mode: Mode,
+    pub(super) recovery: Recovery,
+    pub(super) limits: Limits,
+    pub(super) shape: LogShape,
+    pub(super) disk: Disk,
+}
+
+/// How much a queue takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) memory_bytes: usize,
+    pub(super) disk_bytes_max: u64,
+    pub(super) items_max: u64,
+    pub(super) when_full: WhenFull,
+}
+
+impl<C> QueueOptions<C> {
+    /// A queue whose items become bytes by this codec.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = ringkeep::QueueOptions::new(ringkeep::Bytes);
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn new(codec: C) -> Self {
+        Self {
+            codec,
+            tag: "".into(),
+            mode: Mode::default(),
+            recovery: Recovery::default(),
+            limits: Limits {
+                memory_bytes: MEMORY_BYTES,
+                disk_bytes_max: u64::MAX,
+                items_max: u64::MAX,
+                when_full: WhenFull::default(),
+            },
+            shape: LogShape { segment_bytes: SEGMENT_BYTES, segment_age: None },
+            disk: Disk::default(),
+        }
+    }
+
+    /// Whether items survive their process. Default: [`Mode::Spill`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringkeep::{Bytes, Mode, QueueOptions, SyncPolicy};
+    ///
+    /// let options = QueueOptions::new(Bytes).mode(Mode::Durable(SyncPolicy::Always));
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Names what the items are, in at most 64 bytes: a queue is only opened with the tag that it
+    /// was made with. Default: none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = ringkeep::QueueOptions::new(ringkeep::Bytes).tag("orders, version 2");
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<Box<str>>) -> Self {
+        self.tag = tag.into();
+        self
+    }
+
+    /// What opening does about damage. Default: [`Recovery::Fail`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringkeep::{Bytes, QueueOptions, Recovery};
+    ///
+    /// let options = QueueOptions::new(Bytes).recovery(Recovery::SkipCorrupt);
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn recovery(mut self, recovery: Recovery) -> Self {
+        self.recovery = recovery;
+        self
+    }
+
+    /// Memory that items take at most, those that are handed out included: their stored bytes and
+    /// what the queue keeps of each. Default: 16 MiB; at least 64 KiB.
+    ///
+    /// An item, or a batch of a durable queue, that alone is larger is received from the disk, one
+    /// at a time. Whoever holds more than half of it without acknowledging takes the queue beyond
+    /// it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = ringkeep::QueueOptions::new(ringkeep::Bytes).memory_bytes(1 << 20);
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn memory_bytes(mut self, bytes: usize) -> Self {
+        self.limits.memory_bytes = bytes.max(MEMORY_BYTES_MIN);
+        self
+    }
+
+    /// Disk that the queue takes at most. Default: as much as there is.
+    ///
+    /// It is taken segment by segment, see [`segment_bytes`](Self::segment_bytes).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = ringkeep::QueueOptions::new(ringkeep::Bytes).disk_bytes_max(1 << 30);
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn disk_bytes_max(mut self, bytes: u64) -> Self {
+        self.limits.disk_bytes_max = bytes;
+        self
+    }
+
+    /// Items that are in the queue at most, those that are handed out included. Default: any
+    /// number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = ringkeep::QueueOptions::new(ringkeep::Bytes).items_max(1000);
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn items_max(mut self, items: u64) -> Self {
+        self.limits.items_max = items.max(1);
+        self
+    }
+
+    /// What a push does that finds no room. Default: [`WhenFull::Block`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringkeep::{Bytes, QueueOptions, WhenFull};
+    ///
+    /// let options = QueueOptions::new(Bytes).items_max(8).when_full(WhenFull::Reject);
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.limits.when_full = when_full;
+        self
+    }
+
+    /// Bytes of a file on the disk: they are taken when it begins, and given back when all its
+    /// items are acknowledged. Default: 16 MiB; at least 4 KiB. What is larger gets a file of its
+    /// own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = ringkeep::QueueOptions::new(ringkeep::Bytes).segment_bytes(1 << 20);
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn segment_bytes(mut self, bytes: u64) -> Self {
+        self.shape.segment_bytes = bytes;
+        self
+    }
+
+    /// A file on the disk that is older takes no more items, so that its space comes back although
+    /// little is pushed. Default: any age.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let options = ringkeep::QueueOptions::new(ringkeep::Bytes)
+    ///     .segment_age(Duration::from_secs(3600));
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn segment_age(mut self, age: Duration) -> Self {
+        self.shape.segment_age = Some(age);
+        self
+    }
+
+    /// On a simulated disk.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn on(mut self, disk: &crate::disk::sim::SimDisk) -> Self {
+        self.disk = Disk::Sim(disk.clone());
+        self
+    }
+
+    /// Opens the queue in a directory of its own, or makes both.
+    ///
+    /// # Errors
+    ///
+    /// `Locked` while another one has it open; `CodecMismatch`, `NewerFormat`; `Damaged`,
+    /// `MissingItems` and `MissingSegment`, unless [`recovery`](Self::recovery) says to go on;
+    /// `Io`, `DiskFull`, `ReadOnlyFileSystem`, `NetworkFileSystem`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringkeep::{Bytes, QueueOptions};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let queue = QueueOptions::new(Bytes).open(directory.path().join("queue"))?;
+    /// queue.push(b"item".to_vec())?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open<T>(&self, directory: impl AsRef<Path>) -> Result<Queue<T, C>>
+    where
+        T: Send + 'static,
+        C: Codec<T> + Clone,
+    {
+        opening::open(self, directory.as_ref())
+    }
+}

@@ -1,0 +1,334 @@
+//! Pushing: into memory while there is room, and then behind what is on the disk; or, where items
+//! survive their process, to the disk first.
+
+use super::{
+    core::{Core, State, Wait},
+    options::{Limits, Mode, WhenFull},
+    ranges::Entry,
+};
+use crate::{
+    disk::{
+        codec::Codec,
+        frame::{BODY_BYTES_MAX, FrameBuilder, SealedFrame, body_bytes},
+        log::{Position, writer::LogWriter},
+    },
+    error::{Error, Result},
+};
+
+/// Items that are pushed together.
+pub(super) trait Items<T>: AsRef<[T]> + IntoIterator<Item = T> {}
+
+impl<T, I: AsRef<[T]> + IntoIterator<Item = T>> Items<T> for I {}
+
+/// A push that failed: the items, unless they are in the queue all the same.
+#[derive(Debug)]
+pub(super) struct Refused<I> {
+    pub(super) items: Option<I>,
+    pub(super) source: Error,
+}
+
+/// What one try came to.
+enum Tried {
+    /// The items are in, the first one under this number.
+    Pushed(u64),
+    /// Something has changed: try again.
+    Again,
+    /// There is no room.
+    Full,
+}
+
+impl<T, C: Codec<T>> Core<T, C> {
+    /// Takes items in, all or none; the number of the first one, or `None` if they were dropped.
+    pub(super) fn push<I: Items<T>>(
+        &self,
+        items: I,
+        wait: Wait,
+    ) -> Result<Option<u64>, Refused<I>> {
+        let count = items.as_ref().len() as u64;
+        if count == 0 {
+            return Ok(None);
+        }
+        let mut items = Some(items);
+        let pushed = match self.mode {
+            Mode::Spill => self.push_to_memory(&mut items, wait),
+            Mode::Durable(_) => self.push_to_disk(&mut items, wait),
+        };
+        match pushed {
+            Ok(Some(first)) => {
+                self.tell_ready(count);
+                let synced = self.sync_by_policy(first + count);
+                synced.map_err(|source| Refused { items: None, source })?;
+                Ok(Some(first))
+            }
+            Ok(None) => Ok(None),
+            Err(source) => Err(Refused { items, source }),
+        }
+    }
+
+    fn push_to_memory<I: Items<T>>(
+        &self,
+        items: &mut Option<I>,
+        wait: Wait,
+    ) -> Result<Option<u64>> {
+        let Some(all) = items.as_ref() else { return Ok(None) };
+        let sizes = self.sizes(all.as_ref())?;
+        self.until_pushed(sizes.len() as u64, wait, || self.try_memory(items, &sizes))
+    }
+
+    fn push_to_disk<I: Items<T>>(&self, items: &mut Option<I>, wait: Wait) -> Result<Option<u64>> {
+        let Some(all) = items.as_ref() else { return Ok(None) };
+        let count = all.as_ref().len() as u64;
+        let mut builder = self.take_builder();
+        let pushed = self.encode(all.as_ref(), &mut builder).and_then(|()| {
+            let mut frame = builder.seal();
+            self.until_pushed(count, wait, || self.try_disk(items, &mut frame))
+        });
+        self.give_builder(builder);
+        pushed
+    }
+
+    /// Tries until the items are in, or the queue is full and does what it is to do then.
+    fn until_pushed(
+        &self,
+        count: u64,
+        wait: Wait,
+        mut try_once: impl FnMut() -> Result<Tried>,
+    ) -> Result<Option<u64>> {
+        loop {
+            // Before the try: what is freed during it is not waited for.
+            let freed = self.admit(count)?;
+            match try_once()? {
+                Tried::Pushed(first) => return Ok(Some(first)),
+                Tried::Again => {}
+                Tried::Full => match self.limits.when_full {
+                    WhenFull::Block => self.wait_for_room(freed, wait)?,
+                    WhenFull::Reject => return Err(Error::Full),
+                    WhenFull::DropNewest => {
+                        self.state.lock().counts.dropped += count;
+                        return Ok(None);
+                    }
+                    WhenFull::DropOldest => self.drop_oldest()?,
+                },
+            }
+        }
+    }
+
+    /// Whether so many items may ever come in; how often room was freed so far.
+    fn admit(&self, count: u64) -> Result<u64> {
+        let state = self.state.lock();
+        if let Some(poison) = &state.poison {
+            return Err(poison.error());
+        }
+        if state.is_closed {
+            return Err(Error::Closed);
+        }
+        if count > self.limits.items_max {
+            return Err(Error::TooLarge { found: count, max: self.limits.items_max });
+        }
+        Ok(state.freed)
+    }
+
+    fn wait_for_room(&self, freed: u64, wait: Wait) -> Result<()> {
+        let mut state = self.state.lock();
+        while state.freed == freed && !state.is_closed && state.poison.is_none() {
+            if !self.wait(&self.room, &mut state, wait) {
+                return Err(Error::Full);
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops the item that would be received next.
+    fn drop_oldest(&self) -> Result<()> {
+        let (number, entry) = match self.take(Wait::Never) {
+            Err(Error::Empty) => return Err(Error::Full),
+            other => other?,
+        };
+        self.state.lock().counts.dropped += 1;
+        self.acknowledge(number, entry.bytes);
+        Ok(())
+    }
+
+    fn encode(&self, items: &[T], builder: &mut FrameBuilder) -> Result<()> {
+        builder.begin(items.len());
+        for item in items {
+            let encoded = builder.add(|out| self.codec.encode(item, out));
+            encoded.map_err(|source| Error::Encode { source })?;
+        }
+        check_body(builder.body_bytes())
+    }
+
+    /// Bytes of each item as it would be stored.
+    fn sizes(&self, items: &[T]) -> Result<Vec<usize>> {
+        let mut builder = self.take_builder();
+        let sizes = items.iter().map(|item| match self.codec.encoded_bytes(item) {
+            Some(bytes) => Ok(bytes),
+            None => self
+                .encode(std::slice::from_ref(item), &mut builder)
+                .map(|()| builder.body_bytes() - body_bytes(1, 0)),
+        });
+        let sizes: Result<Vec<usize>> = sizes.collect();
+        self.give_builder(builder);
+        let sizes = sizes?;
+        check_body(body_bytes(items.len(), sizes.iter().sum()))?;
+        Ok(sizes)
+    }
+
+    fn try_memory<I: Items<T>>(&self, items: &mut Option<I>, sizes: &[usize]) -> Result<Tried> {
+        let memory_bytes = self.memory_bytes_pushed();
+        if let Some(tried) = self.try_keep(items, sizes, memory_bytes) {
+            return Ok(tried);
+        }
+        match self.spill() {
+            Ok(true) => Ok(Tried::Again),
+            // What is not handed out is on the disk; so are these, as soon as they are in.
+            Ok(false) => {
+                let tried = self.try_keep(items, sizes, usize::MAX);
+                while let Ok(true) = self.spill() {}
+                Ok(tried.unwrap_or(Tried::Again))
+            }
+            Err(Error::Full) => Ok(Tried::Full),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes items into memory; `None` if they do not fit.
+    fn try_keep<I: Items<T>>(
+        &self,
+        items: &mut Option<I>,
+        sizes: &[usize],
+        memory_bytes: usize,
+    ) -> Option<Tried> {
+        let mut state = self.state.lock();
+        if let Some(tried) = state.refuses(sizes.len() as u64, &self.limits) {
+            return Some(tried);
+        }
+        let bytes: usize = sizes.iter().map(|&size| Self::entry_bytes(size)).sum();
+        let fits = state.ranges.bytes().saturating_add(bytes) <= memory_bytes;
+        fits.then(|| Tried::Pushed(Self::keep(&mut state, items.take(), sizes)))
+    }
+
+    /// Takes items into memory; the number of the first one.
+    fn keep<I: Items<T>>(state: &mut State<T>, items: Option<I>, sizes: &[usize]) -> u64 {
+        let first = state.ranges.next();
+        for (item, &size) in items.into_iter().flatten().zip(sizes) {
+            let bytes = Self::entry_bytes(size);
+            state.ranges.push(Entry { item, bytes, attempts: 0 });
+        }
+        state.counts.pushed += sizes.len() as u64;
+        first
+    }
+
+    fn try_disk<I: Items<T>>(
+        &self,
+        items: &mut Option<I>,
+        frame: &mut SealedFrame<'_>,
+    ) -> Result<Tried> {
+        let mut writer = self.writer.lock();
+        if let Some(tried) = self.state.lock().refuses(frame.count(), &self.limits) {
+            return Ok(tried);
+        }
+        let first = writer.next();
+        let Some(position) = self.append(&mut writer, first, frame)? else {
+            return Ok(Tried::Full);
+        };
+        let mut state = self.state.lock();
+        let sizes: Vec<usize> = frame.item_bytes().collect();
+        let bytes: usize = sizes.iter().map(|&size| Self::entry_bytes(size)).sum();
+        if state.ranges.on_disk() == 0 && state.ranges.bytes() + bytes <= self.memory_bytes_pushed()
+        {
+            Self::keep(&mut state, items.take(), &sizes);
+        } else {
+            state.ranges.push_written(frame.count(), position);
+            state.counts.pushed += frame.count();
+        }
+        Ok(Tried::Pushed(first))
+    }
+
+    /// Appends a frame to the log; `None` where the limit on its disk does not allow it.
+    fn append(
+        &self,
+        writer: &mut LogWriter,
+        first: u64,
+        frame: &mut SealedFrame<'_>,
+    ) -> Result<Option<Position>> {
+        let needed = writer.bytes_needed(frame.frame_bytes());
+        if needed > self.limits.disk_bytes_max {
+            return Err(Error::TooLarge { found: needed, max: self.limits.disk_bytes_max });
+        }
+        if self.log.size().1.saturating_add(needed) > self.limits.disk_bytes_max {
+            return Ok(None);
+        }
+        match writer.append(first, frame, self.durable()) {
+            Err(error @ Error::Poisoned { .. }) => {
+                self.poison(&error);
+                Err(error)
+            }
+            appended => appended.map(Some),
+        }
+    }
+
+    /// Writes a run of items out of memory; whether there was one.
+    pub(super) fn spill(&self) -> Result<bool> {
+        if self.mode != Mode::Spill {
+            // All of it is on the disk, and what is in memory too is received next.
+            return Ok(false);
+        }
+        // One run is on its way at a time; whoever waited here looks again.
+        let mut writer = self.writer.lock();
+        let begun = {
+            let ranges = &mut self.state.lock().ranges;
+            ranges.begin_run(self.run_bytes(), self.memory_bytes_pushed(), writer.next())
+        };
+        let Some((first, run)) = begun else { return Ok(false) };
+        let written = self.write_run(&mut writer, first, &run);
+        let mut state = self.state.lock();
+        let result = match written {
+            Ok(position) => {
+                state.ranges.end_run(run.iter().map(|entry| entry.bytes).sum(), position);
+                state.freed += 1;
+                Ok(true)
+            }
+            Err(error) => {
+                state.ranges.cancel_run(run);
+                Err(error)
+            }
+        };
+        drop(state);
+        // Whoever came to the end of what could be read waits for what was written.
+        self.ready.notify_all();
+        self.room.notify_all();
+        result
+    }
+
+    fn write_run(&self, writer: &mut LogWriter, first: u64, run: &[Entry<T>]) -> Result<Position> {
+        let mut builder = self.take_builder();
+        builder.begin(run.len());
+        let mut encode = || {
+            for entry in run {
+                let encoded = builder.add(|out| self.codec.encode(&entry.item, out));
+                encoded.map_err(|source| Error::Encode { source })?;
+            }
+            self.append(writer, first, &mut builder.seal())?.ok_or(Error::Full)
+        };
+        let written = encode();
+        self.give_builder(builder);
+        written
+    }
+}
+
+impl<T> State<T> {
+    /// Why so many items do not come in now, if they do not.
+    fn refuses(&self, count: u64, limits: &Limits) -> Option<Tried> {
+        if self.is_closed || self.poison.is_some() {
+            // The next try is told.
+            return Some(Tried::Again);
+        }
+        (self.ranges.len() + count > limits.items_max).then_some(Tried::Full)
+    }
+}
+
+fn check_body(body_bytes: usize) -> Result<()> {
+    let (found, max) = (body_bytes as u64, BODY_BYTES_MAX as u64);
+    if found > max { Err(Error::TooLarge { found, max }) } else { Ok(()) }
+}

@@ -1,0 +1,125 @@
+//! Receiving: out of memory, which the disk refills when it is empty.
+
+use super::{
+    core::{Core, Wait},
+    ranges::Entry,
+};
+use crate::{
+    disk::{codec::Codec, log::recover::Recovery},
+    error::{Error, Result},
+};
+
+impl<T, C: Codec<T>> Core<T, C> {
+    /// Hands out the next item.
+    ///
+    /// # Errors
+    ///
+    /// `Empty`, `Closed`; `Decode`: the item is acknowledged; `Damaged`, `Io`.
+    pub(super) fn take(&self, wait: Wait) -> Result<(u64, Entry<T>)> {
+        loop {
+            let mut state = self.state.lock();
+            if let Some(taken) = state.ranges.take() {
+                state.counts.received += 1;
+                return Ok(taken);
+            }
+            if state.ranges.readable().is_some() {
+                drop(state);
+                self.refill()?;
+                continue;
+            }
+            if state.ranges.is_next_on_disk() {
+                // A run is on its way there, and its writer holds this lock.
+                drop(state);
+                drop(self.writer.lock());
+                continue;
+            }
+            // What is handed out may come back.
+            if state.is_closed && state.ranges.len() == 0 {
+                return Err(Error::Closed);
+            }
+            if !self.wait(&self.ready, &mut state, wait) {
+                return Err(Error::Empty);
+            }
+        }
+    }
+
+    /// Calls `look` with the next item, which stays where it is.
+    pub(super) fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> Result<R> {
+        loop {
+            let state = self.state.lock();
+            if let Some(item) = state.ranges.peek() {
+                return Ok(look(item));
+            }
+            if state.ranges.readable().is_some() {
+                drop(state);
+                self.refill()?;
+            } else if state.ranges.is_next_on_disk() {
+                drop(state);
+                drop(self.writer.lock());
+            } else {
+                let is_over = state.is_closed && state.ranges.len() == 0;
+                return Err(if is_over { Error::Closed } else { Error::Empty });
+            }
+        }
+    }
+
+    /// Reads a frame from the disk into memory, unless somebody else has done so.
+    fn refill(&self) -> Result<()> {
+        let mut reader = self.reader.lock();
+        let (item, begin) = {
+            let state = self.state.lock();
+            match state.ranges.readable() {
+                Some(readable) if state.ranges.is_next_on_disk() => readable,
+                _ => return Ok(()),
+            }
+        };
+        let mut position = begin;
+        let (header, body) = match reader.read(&mut position, item) {
+            Err(error @ (Error::Damaged { .. } | Error::MissingSegment { .. }))
+                if self.recovery == Recovery::SkipCorrupt =>
+            {
+                let next = reader.skip_damage(&mut position, item)?;
+                // Nothing whole behind it: what was known to be there is given up.
+                let next = next.or_else(|| Some(self.state.lock().ranges.readable_end()));
+                let next = next.filter(|&next| next > item).ok_or(error)?;
+                self.give_up(item, next, position, |counts, lost| counts.lost += lost);
+                return Ok(());
+            }
+            read => read?,
+        };
+        let mut entries = Vec::new();
+        let skipped = usize::try_from(item - header.first).unwrap_or(usize::MAX);
+        for bytes in header.items(body).skip(skipped) {
+            match self.codec.decode(bytes) {
+                Ok(item) => {
+                    let bytes = Self::entry_bytes(bytes.len());
+                    entries.push(Entry { item, bytes, attempts: 0 });
+                }
+                // It is the next one after those before it.
+                Err(_) if !entries.is_empty() => {
+                    position = begin;
+                    break;
+                }
+                Err(source) => {
+                    let bytes = bytes.to_vec();
+                    self.give_up(item, item + 1, begin, |counts, _| counts.acknowledged += 1);
+                    return Err(Error::Decode { item, bytes, source });
+                }
+            }
+        }
+        let mut state = self.state.lock();
+        state.ranges.read(entries.into_iter(), position);
+        drop(state);
+        self.ready.notify_all();
+        Ok(())
+    }
+
+    /// An item that was handed out comes back.
+    pub(super) fn put_back(&self, number: u64, entry: Entry<T>) {
+        let mut state = self.state.lock();
+        state.counts.returned += 1;
+        state.ranges.put_back(number, entry);
+        drop(state);
+        self.ready.notify_one();
+    }
+}

@@ -1,0 +1,14 @@
+//! The queue: its order, its limits, and what it keeps across restarts, crashes and damage.
+
+#[path = "queue/crashes.rs"]
+mod crashes;
+#[path = "queue/damage.rs"]
+mod damage;
+#[path = "queue/format.rs"]
+mod format;
+#[path = "queue/limits.rs"]
+mod limits;
+#[path = "queue/model.rs"]
+mod model;
+#[path = "queue/threads.rs"]
+mod threads;

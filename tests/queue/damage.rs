@@ -1,0 +1,238 @@
+//! Files that are damaged, missing, or of another queue.
+
+use std::{
+    fs,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+};
+
+use ringkeep::{Bytes, Codec, CodecError, Error, Mode, Queue, QueueOptions, Recovery, SyncPolicy};
+use tempfile::TempDir;
+
+const ITEMS: u64 = 100;
+/// Where the frames of a segment begin, and the bytes of each here.
+const FRAMES: u64 = 512;
+const FRAME: u64 = 48 + 4 + 100;
+
+fn options() -> QueueOptions<Bytes> {
+    QueueOptions::new(Bytes).mode(Mode::Durable(SyncPolicy::Always)).segment_bytes(4096)
+}
+
+fn item(number: u64) -> Vec<u8> {
+    vec![u8::try_from(number % 251).expect("a byte"); 100]
+}
+
+/// A queue of several segments, all of it durable.
+fn filled() -> TempDir {
+    let directory = tempfile::tempdir_in("/dev/shm").expect("a directory");
+    let queue = options().open(directory.path()).expect("a queue");
+    for number in 0..ITEMS {
+        queue.push(item(number)).expect("there is room");
+    }
+    directory
+}
+
+fn segments(directory: &TempDir) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory.path()).expect("a directory");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "seg"));
+    paths.sort();
+    assert!(paths.len() > 3, "{paths:?}");
+    paths
+}
+
+fn spoil(path: &Path, offset: u64) {
+    let file = fs::File::options().read(true).write(true).open(path).expect("a segment");
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset).expect("a byte");
+    file.write_all_at(&[byte[0] ^ 1], offset).expect("a store");
+}
+
+/// All that can be received, and the first error other than that there is no more.
+fn received(queue: &Queue<Vec<u8>, Bytes>) -> (Vec<u64>, Option<Error>) {
+    let mut numbers = Vec::new();
+    loop {
+        match queue.try_recv() {
+            Ok(delivery) => {
+                assert_eq!(*delivery, item(delivery.number()));
+                numbers.push(delivery.number());
+                delivery.ack();
+            }
+            Err(Error::Empty) => return (numbers, None),
+            Err(error) => return (numbers, Some(error)),
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_the_middle_is_told_or_passed_over() {
+    let directory = filled();
+    spoil(&segments(&directory)[1], FRAMES + 3 * FRAME + 60);
+    let queue = options().open(directory.path()).expect("the last segment is whole");
+    let (numbers, error) = received(&queue);
+    let at = numbers.len() as u64;
+    assert!(numbers.into_iter().eq(0..at));
+    assert!(matches!(error, Some(Error::Damaged { .. })), "{error:?}");
+    // It stays told: nothing is lost in silence.
+    assert!(matches!(queue.try_recv(), Err(Error::Damaged { .. })));
+    drop(queue);
+    let queue = options().recovery(Recovery::SkipCorrupt).open(directory.path());
+    let queue = queue.expect("it goes on");
+    let (numbers, error) = received(&queue);
+    assert!(error.is_none() && numbers.into_iter().eq(at + 1..ITEMS), "{error:?}");
+    assert_eq!(queue.stats().lost, 1);
+}
+
+#[test]
+fn damage_in_the_last_segment_is_told_at_opening() {
+    let directory = filled();
+    let path = segments(&directory).pop().expect("a segment");
+    spoil(&path, FRAMES + FRAME + 60);
+    let refused = options().open::<Vec<u8>>(directory.path());
+    assert!(matches!(&refused, Err(Error::Damaged { path: at, .. }) if *at == path), "{refused:?}");
+    let first: u64 = path.file_stem().expect("a name").to_str().expect("digits").parse().unwrap();
+    for (recovery, lost, kept) in [
+        (Recovery::SkipCorrupt, first + 1..first + 2, ITEMS - 1),
+        (Recovery::TruncateTail, first + 1..ITEMS, first + 1),
+    ] {
+        let queue = options().recovery(recovery).open(directory.path()).expect("it opens");
+        assert_eq!(queue.recovery().lost, [lost], "{recovery:?}");
+        assert_eq!(queue.recovery().kept, kept, "{recovery:?}");
+    }
+}
+
+#[test]
+fn a_missing_segment_is_told_or_passed_over() {
+    let directory = filled();
+    let paths = segments(&directory);
+    fs::remove_file(&paths[1]).expect("a segment");
+    let queue = options().open(directory.path()).expect("the last segment is whole");
+    let (numbers, error) = received(&queue);
+    assert!(matches!(error, Some(Error::Damaged { .. })), "{error:?}");
+    drop(queue);
+    let queue = options().recovery(Recovery::SkipCorrupt).open(directory.path());
+    let (rest, error) = received(&queue.expect("it goes on"));
+    assert!(error.is_none(), "{error:?}");
+    let gap = numbers.len() as u64..rest[0];
+    assert!(gap.end - gap.start > 10, "{gap:?}");
+    assert!(rest.into_iter().eq(gap.end..ITEMS));
+}
+
+#[test]
+fn a_missing_first_segment_is_told() {
+    let directory = filled();
+    fs::remove_file(&segments(&directory)[0]).expect("a segment");
+    let refused = options().open::<Vec<u8>>(directory.path());
+    assert!(matches!(refused, Err(Error::MissingItems { first: 0, .. })), "{refused:?}");
+    let queue = options().recovery(Recovery::SkipCorrupt).open::<Vec<u8>>(directory.path());
+    assert_eq!(queue.expect("it goes on").recovery().lost.len(), 1);
+}
+
+#[test]
+fn a_header_that_is_gone_costs_its_segment_and_the_file_is_kept() {
+    let directory = filled();
+    let path = segments(&directory).pop().expect("a segment");
+    spoil(&path, 40);
+    let refused = options().open::<Vec<u8>>(directory.path());
+    assert!(matches!(refused, Err(Error::MissingItems { .. })), "{refused:?}");
+    let queue = options().recovery(Recovery::TruncateTail).open::<Vec<u8>>(directory.path());
+    let report = queue.expect("it goes on").recovery().clone();
+    assert_eq!((report.lost.len(), report.set_aside.len()), (1, 1));
+    assert!(!path.exists() && report.set_aside[0].exists());
+}
+
+#[test]
+fn any_flipped_bit_of_the_last_segment_never_changes_an_item() {
+    let directory = tempfile::tempdir_in("/dev/shm").expect("a directory");
+    let queue = options().open(directory.path()).expect("a queue");
+    queue.push_batch(vec![item(0), item(1)]).expect("there is room");
+    queue.push(item(2)).expect("there is room");
+    drop(queue);
+    let path = directory.path().join("00000000000000000000.seg");
+    let bytes = fs::read(&path).expect("a segment");
+    let (mut refused, mut passed) = (0, 0);
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1 << (at % 8);
+        fs::write(&path, &changed).expect("a store");
+        match options().open(directory.path()) {
+            Ok(queue) => {
+                while let Ok(delivery) = queue.try_recv() {
+                    assert_eq!(*delivery, item(delivery.number()), "byte {at}");
+                    std::mem::forget(delivery);
+                }
+                passed += 1;
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    // Padding, and what is zero by the format.
+    assert!(refused > 800 && passed < 20, "{refused} refused, {passed} passed");
+}
+
+#[derive(Debug, Clone)]
+struct Other;
+
+impl Codec<Vec<u8>> for Other {
+    fn name(&self) -> &'static str {
+        "other"
+    }
+
+    fn encode(&self, item: &Vec<u8>, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        if item.is_empty() {
+            return Err("nothing in it".into());
+        }
+        out.extend_from_slice(item);
+        Ok(())
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
+        if bytes == b"bad" { Err("a bad one".into()) } else { Ok(bytes.to_vec()) }
+    }
+}
+
+#[test]
+fn another_codec_tag_or_mode_is_refused_and_changes_nothing() {
+    let directory = filled();
+    let other = QueueOptions::new(Other).mode(Mode::Durable(SyncPolicy::Always));
+    let refused = other.open::<Vec<u8>>(directory.path());
+    assert!(matches!(refused, Err(Error::CodecMismatch { .. })), "{refused:?}");
+    let refused = options().tag("orders").open::<Vec<u8>>(directory.path());
+    assert!(matches!(refused, Err(Error::CodecMismatch { .. })), "{refused:?}");
+    let refused = options().mode(Mode::Spill).open::<Vec<u8>>(directory.path());
+    assert!(matches!(refused, Err(Error::CodecMismatch { .. })), "{refused:?}");
+    assert_eq!(options().open::<Vec<u8>>(directory.path()).expect("it opens").len(), ITEMS);
+}
+
+#[test]
+fn an_item_that_cannot_be_decoded_is_handed_over_as_bytes_and_is_in_nobodys_way() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let options = QueueOptions::new(Other).mode(Mode::Durable(SyncPolicy::Never));
+    let items = ["good", "bad", "better"].map(|item| item.as_bytes().to_vec());
+    let queue = options.open(directory.path()).expect("a queue");
+    queue.push_batch(items.to_vec()).expect("there is room");
+    let refused = queue.push(Vec::new()).expect_err("it cannot be encoded");
+    assert!(matches!(*refused.source, Error::Encode { .. }) && refused.item.is_some());
+    drop(queue);
+    let queue = options.open::<Vec<u8>>(directory.path()).expect("a queue");
+    assert_eq!(queue.pop().expect("the first one"), items[0]);
+    match queue.pop() {
+        Err(Error::Decode { item: 1, bytes, .. }) => assert_eq!(bytes, items[1]),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(queue.pop().expect("the third one"), items[2]);
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn a_second_opening_is_refused_while_the_first_one_lives() {
+    let directory = filled();
+    let queue = options().open::<Vec<u8>>(directory.path()).expect("a queue");
+    let refused = options().open::<Vec<u8>>(directory.path());
+    assert!(matches!(refused, Err(Error::Locked { .. })), "{refused:?}");
+    let clone = queue.clone();
+    drop(queue);
+    assert!(options().open::<Vec<u8>>(directory.path()).is_err());
+    drop(clone);
+    assert!(options().open::<Vec<u8>>(directory.path()).is_ok());
+}

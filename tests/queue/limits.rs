@@ -1,0 +1,211 @@
+//! Limits: on items, memory, disk; and what a queue does that has reached one.
+
+use std::{thread, time::Duration};
+
+use ringkeep::{Bytes, Error, Mode, Queue, QueueOptions, SimDisk, SyncPolicy, WhenFull};
+
+const MEMORY: usize = 64 << 10;
+
+fn spilling(disk: &SimDisk) -> QueueOptions<Bytes> {
+    QueueOptions::new(Bytes).memory_bytes(MEMORY).segment_bytes(16 << 10).on(disk)
+}
+
+fn numbers(queue: &Queue<Vec<u8>, Bytes>) -> Vec<u64> {
+    std::iter::from_fn(|| {
+        let delivery = queue.try_recv().ok()?;
+        let number = delivery.number();
+        delivery.ack();
+        Some(number)
+    })
+    .collect()
+}
+
+#[test]
+fn while_consumers_keep_up_nothing_touches_the_disk() {
+    let disk = SimDisk::reliable(1);
+    let queue = spilling(&disk).open("/sim/queue").expect("a queue");
+    for round in 0..1_000_u64 {
+        queue.push(round.to_le_bytes().repeat(100)).expect("there is room");
+        assert_eq!(queue.pop().expect("an item"), round.to_le_bytes().repeat(100));
+    }
+    assert_eq!(disk.contents().len(), 1, "the lock is all there is");
+}
+
+#[test]
+fn memory_stays_within_its_budget_whatever_waits() {
+    let disk = SimDisk::reliable(1);
+    let queue = spilling(&disk).open("/sim/queue").expect("a queue");
+    let mut held = Vec::new();
+    for round in 0..3_000 {
+        queue.push(vec![7; 700]).expect("there is room");
+        if round % 3 == 0 {
+            held.push(queue.try_recv().expect("an item"));
+        }
+        if held.len() > 40 {
+            held.remove(0).ack();
+        }
+        let found = queue.stats().memory_bytes;
+        assert!(found <= MEMORY as u64, "{found} bytes in round {round}");
+    }
+    assert!(queue.stats().items_on_disk > 1_000);
+    drop(held);
+    assert_eq!(queue.len(), numbers(&queue).len() as u64);
+    assert_eq!(queue.stats().memory_bytes, 0);
+}
+
+#[test]
+fn a_full_queue_does_what_it_is_told() {
+    for (when_full, kept) in [
+        (WhenFull::Block, 0..3),
+        (WhenFull::Reject, 0..3),
+        (WhenFull::DropNewest, 0..3),
+        (WhenFull::DropOldest, 7..10),
+    ] {
+        for mode in [Mode::Spill, Mode::Durable(SyncPolicy::Never)] {
+            let disk = SimDisk::reliable(1);
+            let options = spilling(&disk).mode(mode).items_max(3).when_full(when_full);
+            let queue = options.open("/sim/queue").expect("a queue");
+            let (mut refused, mut dropped) = (0, 0);
+            for item in 0..10_u8 {
+                match queue.try_push(vec![item]) {
+                    Ok(Some(_)) => {}
+                    Ok(None) => dropped += 1,
+                    Err(error) => {
+                        assert!(matches!(*error.source, Error::Full), "{error:?}");
+                        assert_eq!(error.item, Some(vec![item]));
+                        refused += 1;
+                    }
+                }
+            }
+            let told = format!("{when_full:?} {mode:?}");
+            let expected = match when_full {
+                WhenFull::DropNewest => (0, 7, 7),
+                WhenFull::DropOldest => (0, 0, 7),
+                _ => (7, 0, 0),
+            };
+            assert_eq!((refused, dropped, queue.stats().dropped), expected, "{told}");
+            let items: Vec<_> = std::iter::from_fn(|| queue.try_pop().ok()).collect();
+            assert_eq!(items, kept.clone().map(|item| vec![item]).collect::<Vec<_>>(), "{told}");
+        }
+    }
+}
+
+#[test]
+fn a_limit_on_the_disk_holds_in_both_modes() {
+    for mode in [Mode::Spill, Mode::Durable(SyncPolicy::Never)] {
+        let disk = SimDisk::reliable(1);
+        let options = spilling(&disk).mode(mode).disk_bytes_max(100_000);
+        let queue = options.when_full(WhenFull::Reject).open("/sim/queue").expect("a queue");
+        let mut pushed = 0;
+        let refused = loop {
+            match queue.push(vec![1; 900]) {
+                Ok(_) => pushed += 1,
+                Err(error) => break error,
+            }
+            assert!(queue.stats().disk_bytes <= 100_000);
+            assert!(pushed < 10_000);
+        };
+        assert!(matches!(*refused.source, Error::Full) && refused.item.is_some(), "{refused:?}");
+        assert!(pushed > 80, "{mode:?}: {pushed}");
+        // Half of it is received: there is room again.
+        for _ in 0..pushed / 2 {
+            queue.pop().expect("an item");
+        }
+        queue.push(vec![1; 900]).expect("there is room");
+        assert_eq!(numbers(&queue).len(), pushed - pushed / 2 + 1, "{mode:?}");
+    }
+}
+
+#[test]
+fn a_full_disk_gives_the_item_back_and_costs_nothing() {
+    for mode in [Mode::Spill, Mode::Durable(SyncPolicy::Never)] {
+        let disk = SimDisk::reliable(1);
+        let queue = spilling(&disk).mode(mode).open("/sim/queue").expect("a queue");
+        for _ in 0..20 {
+            queue.push(vec![2; 900]).expect("there is room");
+        }
+        disk.fill_up();
+        let mut pushed = 20;
+        let refused = loop {
+            match queue.push_batch(vec![vec![3; 900]; 3]) {
+                Ok(_) => pushed += 3,
+                Err(error) => break error,
+            }
+            assert!(pushed < 1_000);
+        };
+        assert!(matches!(*refused.source, Error::DiskFull { .. }), "{refused:?}");
+        assert_eq!(refused.item.map(|items| items.len()), Some(3));
+        let items = std::iter::from_fn(|| queue.try_pop().ok());
+        assert_eq!(items.count(), pushed, "{mode:?}");
+        queue.push(vec![4]).expect("there is room");
+    }
+}
+
+#[test]
+fn items_larger_than_memory_or_a_segment_go_through_one_at_a_time() {
+    for mode in [Mode::Spill, Mode::Durable(SyncPolicy::Never)] {
+        let disk = SimDisk::reliable(1);
+        let queue = spilling(&disk).mode(mode).open("/sim/queue").expect("a queue");
+        for item in 0..5_u8 {
+            queue.push(vec![item; 300_000]).expect("there is room");
+        }
+        let memory = queue.stats().memory_bytes;
+        assert!(memory <= MEMORY as u64, "{mode:?}: {memory}");
+        for item in 0..5_u8 {
+            assert_eq!(queue.pop().expect("an item"), vec![item; 300_000]);
+        }
+        assert!(queue.is_empty());
+    }
+}
+
+#[test]
+fn a_batch_that_can_never_fit_is_refused() {
+    let disk = SimDisk::reliable(1);
+    let queue = spilling(&disk).items_max(3).open("/sim/queue").expect("a queue");
+    let refused = queue.push_batch(vec![vec![1]; 4]).expect_err("too many");
+    assert!(matches!(*refused.source, Error::TooLarge { found: 4, max: 3 }), "{refused:?}");
+    assert_eq!(refused.item.map(|items| items.len()), Some(4));
+    let options = spilling(&disk.other_process()).mode(Mode::Durable(SyncPolicy::Never));
+    let queue = options.disk_bytes_max(50_000).open("/sim/other").expect("a queue");
+    let refused = queue.push(vec![1; 60_000]).expect_err("too large");
+    assert!(matches!(*refused.source, Error::TooLarge { .. }), "{refused:?}");
+}
+
+#[test]
+fn whoever_waits_for_room_goes_on_when_an_item_is_acknowledged_or_the_queue_is_closed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let options = QueueOptions::new(Bytes).items_max(1);
+    let queue = options.open(directory.path()).expect("a queue");
+    queue.push(vec![1]).expect("there is room");
+    assert!(queue.push_timeout(vec![2], Duration::from_millis(5)).is_err());
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| queue.push(vec![2]));
+        assert_eq!(queue.pop().expect("the first one"), [1]);
+        assert_eq!(waiting.join().expect("no panic").expect("there is room"), Some(1));
+        let waiting = scope.spawn(|| queue.push(vec![3]));
+        queue.close().expect("nothing fails");
+        let refused = waiting.join().expect("no panic").expect_err("it is closed");
+        assert!(matches!(*refused.source, Error::Closed) && refused.item == Some(vec![3]));
+    });
+    assert_eq!(queue.pop().expect("the second one"), [2]);
+    assert!(matches!(queue.recv(), Err(Error::Closed)));
+}
+
+#[test]
+fn a_failed_sync_is_told_and_nothing_more_is_taken_in() {
+    let disk = SimDisk::new(1, 512);
+    let options = spilling(&disk).mode(Mode::Durable(SyncPolicy::Always));
+    let queue = options.open("/sim/queue").expect("a queue");
+    queue.push(vec![1]).expect("nothing fails");
+    disk.fail_next_sync(true);
+    let failed = queue.push(vec![2]).expect_err("its sync fails");
+    assert!(matches!(*failed.source, Error::Io { .. }) && failed.item.is_none(), "{failed:?}");
+    for _ in 0..3 {
+        let refused = queue.push(vec![3]).expect_err("it is poisoned");
+        assert!(matches!(*refused.source, Error::Poisoned { .. }), "{refused:?}");
+        assert_eq!(refused.item, Some(vec![3]));
+        assert!(matches!(queue.sync(), Err(Error::Poisoned { .. })));
+        assert_eq!(queue.durable(), 1);
+    }
+    assert_eq!(queue.pop().expect("what was there stays"), [1]);
+}
