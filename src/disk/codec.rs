@@ -4,7 +4,8 @@ use crate::error::CodecError;
 
 /// Makes bytes of items, and items of bytes.
 ///
-/// Its name is stored with the items: what was written by one codec is not read by another.
+/// Its name is stored with the items: what was written by one codec is not read by another. It is
+/// called while a queue holds locks: it must not use the queue that it belongs to.
 ///
 /// # Examples
 ///

@@ -72,7 +72,8 @@ impl MarkFile {
             }
         }
         // It may be in the cache alone, and the next one go over what was synced before it.
-        mark.sync()?;
+        mark.file.sync().map_err(io("sync"))?;
+        mark.synced_copy = mark.newest_copy;
         Ok(mark)
     }
 
@@ -94,8 +95,10 @@ impl MarkFile {
 
     /// Makes it durable.
     pub(crate) fn sync(&mut self) -> Result<()> {
-        self.file.sync().map_err(Error::io("sync", &self.path))?;
-        self.synced_copy = self.newest_copy;
+        if self.synced_copy != self.newest_copy {
+            self.file.sync().map_err(Error::io("sync", &self.path))?;
+            self.synced_copy = self.newest_copy;
+        }
         Ok(())
     }
 }

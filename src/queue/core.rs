@@ -286,8 +286,7 @@ impl<T, C> Core<T, C> {
         let mut state = self.state.lock();
         state.counts.acknowledged += 1;
         let has_moved = state.ranges.acknowledge(number, bytes);
-        drop(state);
-        self.let_go(has_moved);
+        self.let_go(state, has_moved);
     }
 
     /// Items on the disk from `item` on are given up before `next`, where there is more.
@@ -301,22 +300,28 @@ impl<T, C> Core<T, C> {
         let mut state = self.state.lock();
         count(&mut state.counts, next - item);
         let has_moved = state.ranges.give_up(next, position);
-        drop(state);
-        self.let_go(has_moved);
+        self.let_go(state, has_moved);
     }
 
-    /// Items are done with: there is room, on the disk too where the mark has moved.
-    fn let_go(&self, has_moved: bool) {
-        if has_moved && let Err(error) = self.keep_mark() {
-            self.poison(&error);
-        }
-        let mut state = self.state.lock();
+    /// Items are done with: there is room, on the disk too where the mark has moved past a segment.
+    fn let_go(&self, mut state: MutexGuard<'_, State<T>>, has_moved: bool) {
         state.freed += 1;
         let is_over = state.is_closed && state.ranges.len() == 0;
         drop(state);
         self.room.notify_all();
         if is_over {
             self.ready.notify_all();
+        }
+        if !has_moved {
+            return;
+        }
+        match self.keep_mark() {
+            Ok(false) => {}
+            Ok(true) => {
+                self.state.lock().freed += 1;
+                self.room.notify_all();
+            }
+            Err(error) => self.poison(&error),
         }
     }
 
@@ -330,23 +335,31 @@ impl<T, C> Core<T, C> {
     }
 
     /// Stores how far the queue is done with, and lets go of what lies before that.
-    pub(super) fn keep_mark(&self) -> Result<()> {
-        let done = if let Some(mark) = &self.mark {
-            let mut mark = mark.lock();
-            let done = self.state.lock().ranges.mark();
-            let Some(newest) = mark.newest() else { return Ok(()) };
-            if newest.done < done {
-                mark.write(Mark { done, durable: self.durable(), ..newest })?;
-            }
-            if self.log.has_done(done) {
-                // Before the segments: whoever opens the queue must know why they are gone.
-                mark.sync()?;
-            }
-            done
-        } else {
-            self.state.lock().ranges.mark()
-        };
-        self.log.retire(done)
+    ///
+    /// Whether that was any segment.
+    fn keep_mark(&self) -> Result<bool> {
+        if self.mark.is_none() && self.log.size().0 < 2 {
+            return Ok(false);
+        }
+        let mut mark = self.mark.as_ref().map(Mutex::lock);
+        let done = self.state.lock().ranges.mark();
+        if let Some(mark) = &mut mark {
+            self.write_mark(mark, done)?;
+        }
+        if !self.log.has_done(done) {
+            return Ok(false);
+        }
+        if let Some(mark) = &mut mark {
+            // Before the segments: whoever opens the queue must know why they are gone.
+            mark.sync()?;
+        }
+        self.log.retire(done).map(|()| true)
+    }
+
+    fn write_mark(&self, mark: &mut MarkFile, done: u64) -> Result<()> {
+        let Some(newest) = mark.newest() else { return Ok(()) };
+        let next = Mark { done, durable: self.durable(), ..newest };
+        if next == newest { Ok(()) } else { mark.write(next) }
     }
 
     /// Makes all of it durable, the mark too.
@@ -358,10 +371,8 @@ impl<T, C> Core<T, C> {
         self.sync_to(next)?;
         let Some(mark) = &self.mark else { return Ok(()) };
         let mut mark = mark.lock();
-        if let Some(newest) = mark.newest() {
-            let done = self.state.lock().ranges.mark();
-            mark.write(Mark { done, durable: self.durable(), ..newest })?;
-        }
+        let done = self.state.lock().ranges.mark();
+        self.write_mark(&mut mark, done)?;
         mark.sync()
     }
 }

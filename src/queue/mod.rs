@@ -331,7 +331,7 @@ impl<T, C: Codec<T>> Queue<T, C> {
     }
 
     /// Shows the next item to `look`, without handing it out. Whoever pushes or receives waits
-    /// meanwhile.
+    /// meanwhile, so `look` must not use the queue.
     ///
     /// # Errors
     ///

@@ -27,6 +27,21 @@ pub(super) struct Refused<I> {
     pub(super) source: Error,
 }
 
+/// Bytes of items; of one of them without memory of its own.
+enum Sizes {
+    One([usize; 1]),
+    Many(Vec<usize>),
+}
+
+impl Sizes {
+    fn as_slice(&self) -> &[usize] {
+        match self {
+            Self::One(size) => size,
+            Self::Many(sizes) => sizes,
+        }
+    }
+}
+
 /// What one try came to.
 enum Tried {
     /// The items are in, the first one under this number.
@@ -72,7 +87,8 @@ impl<T, C: Codec<T>> Core<T, C> {
     ) -> Result<Option<u64>> {
         let Some(all) = items.as_ref() else { return Ok(None) };
         let sizes = self.sizes(all.as_ref())?;
-        self.until_pushed(sizes.len() as u64, wait, || self.try_memory(items, &sizes))
+        let sizes = sizes.as_slice();
+        self.until_pushed(sizes.len() as u64, wait, || self.try_memory(items, sizes))
     }
 
     fn push_to_disk<I: Items<T>>(&self, items: &mut Option<I>, wait: Wait) -> Result<Option<u64>> {
@@ -159,7 +175,13 @@ impl<T, C: Codec<T>> Core<T, C> {
     }
 
     /// Bytes of each item as it would be stored.
-    fn sizes(&self, items: &[T]) -> Result<Vec<usize>> {
+    fn sizes(&self, items: &[T]) -> Result<Sizes> {
+        if let [item] = items
+            && let Some(size) = self.codec.encoded_bytes(item)
+        {
+            check_body(body_bytes(1, size))?;
+            return Ok(Sizes::One([size]));
+        }
         let mut builder = self.take_builder();
         let sizes = items.iter().map(|item| match self.codec.encoded_bytes(item) {
             Some(bytes) => Ok(bytes),
@@ -171,7 +193,7 @@ impl<T, C: Codec<T>> Core<T, C> {
         self.give_builder(builder);
         let sizes = sizes?;
         check_body(body_bytes(items.len(), sizes.iter().sum()))?;
-        Ok(sizes)
+        Ok(Sizes::Many(sizes))
     }
 
     fn try_memory<I: Items<T>>(&self, items: &mut Option<I>, sizes: &[usize]) -> Result<Tried> {
@@ -280,25 +302,10 @@ impl<T, C: Codec<T>> Core<T, C> {
             let ranges = &mut self.state.lock().ranges;
             ranges.begin_run(self.run_bytes(), self.memory_bytes_pushed(), writer.next())
         };
-        let Some((first, run)) = begun else { return Ok(false) };
-        let written = self.write_run(&mut writer, first, &run);
-        let mut state = self.state.lock();
-        let result = match written {
-            Ok(position) => {
-                state.ranges.end_run(run.iter().map(|entry| entry.bytes).sum(), position);
-                state.freed += 1;
-                Ok(true)
-            }
-            Err(error) => {
-                state.ranges.cancel_run(run);
-                Err(error)
-            }
-        };
-        drop(state);
-        // Whoever came to the end of what could be read waits for what was written.
-        self.ready.notify_all();
-        self.room.notify_all();
-        result
+        let Some((first, entries)) = begun else { return Ok(false) };
+        let mut run = Run { core: self, entries, position: None };
+        run.position = Some(self.write_run(&mut writer, first, &run.entries)?);
+        Ok(true)
     }
 
     fn write_run(&self, writer: &mut LogWriter, first: u64, run: &[Entry<T>]) -> Result<Position> {
@@ -325,6 +332,34 @@ impl<T> State<T> {
             return Some(Tried::Again);
         }
         (self.ranges.len() + count > limits.items_max).then_some(Tried::Full)
+    }
+}
+
+/// Items on their way to the disk. Where they do not get there, for whatever reason, they are where
+/// they were.
+struct Run<'a, T, C> {
+    core: &'a Core<T, C>,
+    entries: Vec<Entry<T>>,
+    /// Where they were written.
+    position: Option<Position>,
+}
+
+impl<T, C> Drop for Run<'_, T, C> {
+    fn drop(&mut self) {
+        let entries = std::mem::take(&mut self.entries);
+        let mut state = self.core.state.lock();
+        match self.position {
+            Some(position) => {
+                let bytes = entries.iter().map(|entry| entry.bytes).sum();
+                state.ranges.end_run(bytes, position);
+                state.freed += 1;
+            }
+            None => state.ranges.cancel_run(entries),
+        }
+        drop(state);
+        // Whoever came to the end of what could be read waits for what was written.
+        self.core.ready.notify_all();
+        self.core.room.notify_all();
     }
 }
 

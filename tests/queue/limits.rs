@@ -1,8 +1,14 @@
 //! Limits: on items, memory, disk; and what a queue does that has reached one.
 
-use std::{thread, time::Duration};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+    time::Duration,
+};
 
-use ringkeep::{Bytes, Error, Mode, Queue, QueueOptions, SimDisk, SyncPolicy, WhenFull};
+use ringkeep::{
+    Bytes, Codec, CodecError, Error, Mode, Queue, QueueOptions, SimDisk, SyncPolicy, WhenFull,
+};
 
 const MEMORY: usize = 64 << 10;
 
@@ -208,4 +214,45 @@ fn a_failed_sync_is_told_and_nothing_more_is_taken_in() {
         assert_eq!(queue.durable(), 1);
     }
     assert_eq!(queue.pop().expect("what was there stays"), [1]);
+}
+
+/// Panics for one item, where it is written.
+#[derive(Debug, Clone)]
+struct Touchy;
+
+impl Codec<Vec<u8>> for Touchy {
+    fn name(&self) -> &'static str {
+        "touchy"
+    }
+
+    fn encode(&self, item: &Vec<u8>, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        assert!(item.first() != Some(&100), "not this one");
+        out.extend_from_slice(item);
+        Ok(())
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
+        Ok(bytes.to_vec())
+    }
+
+    fn encoded_bytes(&self, item: &Vec<u8>) -> Option<usize> {
+        Some(item.len())
+    }
+}
+
+#[test]
+fn a_codec_that_panics_costs_no_item() {
+    let disk = SimDisk::reliable(1);
+    let options = QueueOptions::new(Touchy).memory_bytes(MEMORY).on(&disk);
+    let queue = options.open("/sim/queue").expect("a queue");
+    let pushed = (0..200_u8).take_while(|&item| {
+        let push = || queue.push(vec![item; 1_000]);
+        catch_unwind(AssertUnwindSafe(push)).is_ok_and(|pushed| pushed.is_ok())
+    });
+    let pushed = pushed.count();
+    assert!((50..200).contains(&pushed), "{pushed}");
+    for item in 0..pushed {
+        assert_eq!(usize::from(queue.pop().expect("an item")[0]), item);
+    }
+    assert!(queue.is_empty());
 }

@@ -40,8 +40,39 @@ pub(crate) struct Log {
     pub(crate) directory: PathBuf,
     pub(crate) identity: LogIdentity,
     pub(crate) shape: LogShape,
+    segments: Mutex<Segments>,
+}
+
+/// The files of a log.
+#[derive(Debug, Default)]
+struct Segments {
     /// In order; each ends where the next one begins.
-    segments: Mutex<VecDeque<Segment>>,
+    files: VecDeque<Segment>,
+    /// Bytes of disk that they take.
+    bytes: u64,
+}
+
+impl Segments {
+    fn push(&mut self, segment: Segment) {
+        // One without frames has the same name, and was replaced.
+        if self.files.back().is_some_and(|last| last.first == segment.first) {
+            self.bytes -= self.files.pop_back().map_or(0, |last| last.bytes);
+        }
+        self.bytes += segment.bytes;
+        self.files.push_back(segment);
+    }
+
+    fn pop(&mut self) {
+        self.bytes -= self.files.pop_front().map_or(0, |first| first.bytes);
+    }
+
+    /// The last one was cut to these bytes.
+    fn end_last(&mut self, bytes: u64) {
+        if let Some(last) = self.files.back_mut() {
+            self.bytes = self.bytes - last.bytes + bytes;
+            last.bytes = bytes;
+        }
+    }
 }
 
 /// How large segments become, and how old.
@@ -87,7 +118,11 @@ impl Log {
     ) -> Self {
         let segment_bytes = shape.segment_bytes.max(SEGMENT_BYTES_MIN);
         let shape = LogShape { segment_bytes, ..shape };
-        Self { disk, directory, identity, shape, segments: Mutex::new(segments.into()) }
+        let mut found = Segments::default();
+        for segment in segments {
+            found.push(segment);
+        }
+        Self { disk, directory, identity, shape, segments: Mutex::new(found) }
     }
 
     /// Path of a segment.
@@ -98,12 +133,12 @@ impl Log {
     /// How many segments there are, and the bytes of disk that they take.
     pub(crate) fn size(&self) -> (usize, u64) {
         let segments = self.segments.lock();
-        (segments.len(), segments.iter().map(|segment| segment.bytes).sum())
+        (segments.files.len(), segments.bytes)
     }
 
     /// The segment that holds `item`.
     fn segment_of(&self, item: u64) -> Result<Segment> {
-        let segments = self.segments.lock();
+        let segments = &self.segments.lock().files;
         let next = segments.partition_point(|segment| segment.first <= item);
         let found = next.checked_sub(1).and_then(|at| segments.get(at).copied());
         found.ok_or_else(|| Error::MissingSegment { path: self.path(item) })
@@ -111,47 +146,49 @@ impl Log {
 
     /// The first item of the segment behind the one that begins with `first`.
     fn next_segment(&self, first: u64) -> Option<u64> {
-        let segments = self.segments.lock();
+        let segments = &self.segments.lock().files;
         let next = segments.partition_point(|segment| segment.first <= first);
         segments.get(next).map(|segment| segment.first)
     }
 
     /// Whether there are segments that end at or before `item`.
     pub(crate) fn has_done(&self, item: u64) -> bool {
-        self.segments.lock().get(1).is_some_and(|next| next.first <= item)
-    }
-
-    /// Removes all segments.
-    pub(crate) fn retire_all(&self) -> Result<()> {
-        while let Some(segment) = self.segments.lock().pop_front() {
-            let path = self.path(segment.first);
-            self.disk.remove(&path).map_err(Error::io("remove", &path))?;
-        }
-        Ok(())
+        self.segments.lock().files.get(1).is_some_and(|next| next.first <= item)
     }
 
     /// Removes the segments that end at or before `item`, from the first one on.
     pub(crate) fn retire(&self, item: u64) -> Result<()> {
-        loop {
-            let first = {
-                let segments = self.segments.lock();
-                match (segments.front(), segments.get(1)) {
-                    (Some(segment), Some(next)) if next.first <= item => segment.first,
-                    _ => return Ok(()),
-                }
-            };
-            let path = self.path(first);
-            match self.disk.remove(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(Error::io("remove", &path)(error));
-                }
-                _ => {}
-            }
-            let mut segments = self.segments.lock();
-            if segments.front().is_some_and(|segment| segment.first == first) {
-                segments.pop_front();
-            }
+        while self.has_done(item) {
+            self.remove_first()?;
         }
+        Ok(())
+    }
+
+    /// Removes all segments.
+    pub(crate) fn retire_all(&self) -> Result<()> {
+        while self.size().0 > 0 {
+            self.remove_first()?;
+        }
+        Ok(())
+    }
+
+    /// Whoever comes here at the same time removes the same one, or the next one.
+    fn remove_first(&self) -> Result<()> {
+        let Some(first) = self.segments.lock().files.front().map(|segment| segment.first) else {
+            return Ok(());
+        };
+        let path = self.path(first);
+        match self.disk.remove(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io("remove", &path)(error));
+            }
+            _ => {}
+        }
+        let mut segments = self.segments.lock();
+        if segments.files.front().is_some_and(|segment| segment.first == first) {
+            segments.pop();
+        }
+        Ok(())
     }
 }
 

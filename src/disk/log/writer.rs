@@ -33,6 +33,8 @@ pub(crate) struct LogWriter {
 /// The segment that takes frames.
 #[derive(Debug)]
 struct Current {
+    /// Its first item, and its name.
+    first: u64,
     file: Arc<File>,
     path: PathBuf,
     salt: u32,
@@ -113,8 +115,7 @@ impl LogWriter {
             self.rotate(frame.frame_bytes(), durable)?;
         }
         let Some(current) = &mut self.current else { unreachable!("rotating makes one") };
-        let segment = self.log.segments.lock().back().map_or(first, |segment| segment.first);
-        let position = Position { segment, offset: current.offset };
+        let position = Position { segment: current.first, offset: current.offset };
         let bytes = frame.finish(current.salt, first, durable, self.log.disk.unix_ns());
         if let Err(error) = current.file.write_at(bytes, current.offset) {
             // What was written of it must not look like a frame to whoever opens the log.
@@ -139,13 +140,7 @@ impl LogWriter {
             let _ = self.log.disk.remove(&path);
         })?;
         self.end_segment();
-        let mut segments = self.log.segments.lock();
-        // A segment without frames has the same name, and was replaced.
-        if segments.back().is_some_and(|segment| segment.first == self.next) {
-            segments.pop_back();
-        }
-        segments.push_back(Segment { first: self.next, bytes });
-        drop(segments);
+        self.log.segments.lock().push(Segment { first: self.next, bytes });
         (self.current, self.has_new_names) = (Some(current), true);
         Ok(())
     }
@@ -171,6 +166,7 @@ impl LogWriter {
         file.allocate(bytes).map_err(making)?;
         file.write_at(&header.encode(), 0).map_err(making)?;
         Ok(Current {
+            first: self.next,
             file: Arc::new(file),
             path: path.into(),
             salt: header.salt,
@@ -185,10 +181,8 @@ impl LogWriter {
     fn end_segment(&mut self) {
         let Some(current) = self.current.take() else { return };
         // Without that it only takes more disk than it needs.
-        if current.file.truncate(current.offset).is_ok()
-            && let Some(segment) = self.log.segments.lock().back_mut()
-        {
-            segment.bytes = current.offset;
+        if current.file.truncate(current.offset).is_ok() {
+            self.log.segments.lock().end_last(current.offset);
         }
         self.unsynced.push((current.file, current.path));
     }
