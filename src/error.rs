@@ -291,7 +291,7 @@ pub enum Error {
     InsideView,
     /// An earlier sync, or a store without a mapping, failed. What was appended since the last good
     /// sync may not be on the disk, and no later one could tell, so this producer stops.
-    #[error("an earlier sync or write of {} failed ({source}): open the archive again to go on",
+    #[error("an earlier sync or write of {} failed ({source}): open it again to go on",
             path.display())]
     Poisoned {
         /// The file whose sync or store failed.

@@ -33,7 +33,9 @@ pub enum Mode {
     #[default]
     Spill,
     /// Items are on the disk, and in memory too while there is room. What `push` returned survives
-    /// its process; the policy says what survives a power cut.
+    /// its process; the policy says what survives a power cut. The numbers of items that one took
+    /// are given again: whoever remembers numbers across restarts waits until
+    /// [`Queue::durable`](crate::Queue::durable) has passed them.
     Durable(SyncPolicy),
 }
 
