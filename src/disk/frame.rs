@@ -19,6 +19,8 @@
 
 use crate::error::Corruption;
 
+/// No item ever has this number, or a larger one.
+pub(crate) const NUMBER_END: u64 = 1 << 62;
 /// Bytes of a frame's header.
 pub(crate) const HEADER_BYTES: usize = 48;
 /// Frames begin at multiples of it.
@@ -29,6 +31,16 @@ pub(crate) const BODY_BYTES_MAX: usize = 1 << 30;
 const MAGIC: [u8; 4] = *b"RKfr";
 /// Bytes of the length of an item.
 const LENGTH_BYTES: usize = 4;
+
+/// Whether a frame may begin with these bytes.
+pub(crate) fn is_magic(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC)
+}
+
+/// Bytes of the body, as a header says that nobody has checked.
+pub(crate) fn body_bytes_claimed(header: &[u8]) -> u64 {
+    u32::from_le_bytes(std::array::from_fn(|i| header[36 + i])).into()
+}
 
 /// Bytes of a body that holds `count` items of so many bytes in all.
 pub(crate) fn body_bytes(count: usize, items_bytes: usize) -> usize {
@@ -101,8 +113,11 @@ impl FrameHeader {
         };
         let field = |field, value| Err(Corruption::Field { field, value });
         let lengths = u64::from(header.count) * LENGTH_BYTES as u64;
-        if header.count == 0 || header.first.checked_add(header.count.into()).is_none() {
-            return field("count", header.count.into());
+        if header.count == 0 {
+            return field("count", 0);
+        }
+        if header.first.max(header.durable) >= NUMBER_END {
+            return field("first", header.first);
         }
         let body = u64::from(header.body_bytes);
         if body < lengths || body > BODY_BYTES_MAX as u64 || header.frame_bytes() > room {

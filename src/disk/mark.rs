@@ -16,7 +16,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::seam::{Disk, File};
+use super::{
+    frame::NUMBER_END,
+    seam::{Disk, File},
+};
 use crate::error::{Error, Result};
 
 const COPY_BYTES: usize = 512;
@@ -119,6 +122,9 @@ fn decode(bytes: &[u8; COPY_BYTES]) -> Option<(u64, Mark)> {
     let long = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
     let (content, checksum) = bytes.split_at(CHECKSUM_AT);
     if content[..8] != MAGIC || *checksum != crc32fast::hash(content).to_le_bytes() {
+        return None;
+    }
+    if [8, 32, 40].into_iter().any(|at| long(at) >= NUMBER_END) {
         return None;
     }
     let bytes_of_log = std::array::from_fn(|i| bytes[16 + i]);

@@ -21,6 +21,7 @@
 
 use std::ffi::OsStr;
 
+use super::frame::NUMBER_END;
 use crate::error::Corruption;
 
 /// Bytes of a segment's header; frames begin behind it.
@@ -99,13 +100,12 @@ impl SegmentHeader {
         if bytes[..8] != MAGIC {
             return Err(NotASegment::Foreign);
         }
-        // A later format may have its checksum elsewhere.
-        if word(8) > VERSION {
-            return Err(NotASegment::Newer(word(8)));
-        }
         let (found, expected) = (word(CHECKSUM_AT), crc32fast::hash(&bytes[..CHECKSUM_AT]));
         if found != expected {
             return Err(NotASegment::Damaged(Corruption::Checksum { found, expected }));
+        }
+        if word(8) != VERSION {
+            return Err(NotASegment::Newer(word(8)));
         }
         let damaged = |field, value| NotASegment::Damaged(Corruption::Field { field, value });
         let kind = match word(56) {
@@ -116,6 +116,9 @@ impl SegmentHeader {
         let name = |field, at: usize| {
             name_of(&bytes[at..at + NAME_BYTES]).ok_or(damaged(field, bytes[at].into()))
         };
+        if long(32).max(long(40)) >= NUMBER_END {
+            return Err(damaged("first", long(32)));
+        }
         Ok(Self {
             identity: LogIdentity {
                 log: std::array::from_fn(|i| bytes[16 + i]),

@@ -4,11 +4,11 @@
 //! never touched under `state`, so that nobody waits for a disk who needs none.
 
 use std::{
+    io::ErrorKind,
     ops::Range,
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
-        mpsc::{Receiver, RecvTimeoutError, Sender},
     },
     time::Duration,
 };
@@ -38,6 +38,9 @@ use crate::{
 
 /// Bytes of a run that is spilled at once, and of memory that it takes on its way.
 const RUN_BYTES_MAX: usize = 256 << 10;
+
+/// Whoever waits for a sync looks again by itself after that.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// How long somebody may wait.
 #[derive(Debug, Clone, Copy)]
@@ -71,8 +74,6 @@ pub(super) struct Core<T, C> {
     builders: Mutex<Vec<FrameBuilder>>,
     /// What opening found.
     pub(super) report: RecoveryReport,
-    /// Ends the thread that syncs now and then, by being dropped.
-    pub(super) ticking: Option<Sender<()>>,
     /// Held as long as the queue is open.
     _lock: File,
 }
@@ -83,6 +84,8 @@ pub(super) struct State<T> {
     pub(super) is_closed: bool,
     /// How often room was made: whoever waits for it looks whether this has changed.
     pub(super) freed: u64,
+    /// What came up for somebody who had items to take home: the next one to receive is told.
+    pub(super) untold: Option<Error>,
     /// Why nothing more is taken in.
     pub(super) poison: Option<Poison>,
     pub(super) counts: Counts,
@@ -129,6 +132,7 @@ impl<T, C> Core<T, C> {
             ranges: Ranges::new(items),
             is_closed: false,
             freed: 0,
+            untold: None,
             poison: None,
             counts: Counts::default(),
         };
@@ -149,7 +153,6 @@ impl<T, C> Core<T, C> {
             durable: AtomicU64::new(next),
             builders: Mutex::default(),
             report,
-            ticking: None,
             _lock: lock,
         }
     }
@@ -213,14 +216,27 @@ impl<T, C> Core<T, C> {
 
     /// Nothing more is taken in: what failed may be on the disk in part.
     pub(super) fn poison(&self, error: &Error) {
-        let (Error::Io { path, source, .. } | Error::Poisoned { path, source }) = error else {
-            return;
+        let poison = match error {
+            Error::Io { path, source, .. }
+            | Error::Poisoned { path, source }
+            | Error::DiskFull { path, source, .. } => {
+                Poison { path: path.clone(), kind: source.kind(), code: source.raw_os_error() }
+            }
+            Error::ReadOnlyFileSystem { path } => {
+                Poison { path: path.clone(), kind: ErrorKind::ReadOnlyFilesystem, code: None }
+            }
+            _ => Poison { path: self.log.directory.clone(), kind: ErrorKind::Other, code: None },
         };
-        let poison =
-            Poison { path: path.clone(), kind: source.kind(), code: source.raw_os_error() };
         self.state.lock().poison.get_or_insert(poison);
         self.ready.notify_all();
         self.room.notify_all();
+        self.synced.notify_all();
+    }
+
+    /// Whoever receives next is told.
+    pub(super) fn tell_later(&self, error: Error) {
+        self.state.lock().untold = Some(error);
+        self.ready.notify_one();
     }
 
     /// One past the last item that is durable.
@@ -250,6 +266,10 @@ impl<T, C> Core<T, C> {
             }
             self.synced.notify_all();
             result?;
+            if sync.made_segments() {
+                // A header alone says that there is a segment: the mark says so too.
+                MutexGuard::unlocked(&mut syncs, || self.sync_mark())?;
+            }
         }
         Ok(())
     }
@@ -273,10 +293,11 @@ impl<T, C> Core<T, C> {
                 return Err(poison.error());
             }
             let left = limit.saturating_sub(self.log.disk.now());
-            if left.is_zero() || !self.log.disk.has_threads() {
+            if left.is_zero() || self.mode == Mode::Spill || !self.log.disk.has_threads() {
                 return Ok(false);
             }
-            self.synced.wait_for(&mut syncs, left);
+            // A poison is told without this lock.
+            self.synced.wait_for(&mut syncs, left.min(LOOK_AGAIN));
         }
         Ok(true)
     }
@@ -367,22 +388,31 @@ impl<T, C> Core<T, C> {
         if self.mode == Mode::Spill {
             return Ok(());
         }
+        // After a sync that failed, another one could report success.
+        if let Some(poison) = &self.state.lock().poison {
+            return Err(poison.error());
+        }
         let next = self.writer.lock().next();
         self.sync_to(next)?;
+        self.sync_mark()
+    }
+
+    fn sync_mark(&self) -> Result<()> {
         let Some(mark) = &self.mark else { return Ok(()) };
         let mut mark = mark.lock();
         let done = self.state.lock().ranges.mark();
-        self.write_mark(&mut mark, done)?;
-        mark.sync()
+        let synced = self.write_mark(&mut mark, done).and_then(|()| mark.sync());
+        synced.inspect_err(|error| self.poison(error))
     }
-}
 
-/// Syncs now and then, until the queue is gone.
-pub(super) fn tick<T, C>(core: &Weak<Core<T, C>>, gone: &Receiver<()>, interval: Duration) {
-    while gone.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-        let Some(core) = core.upgrade() else { return };
-        // It has poisoned the queue: whoever pushes or syncs next is told.
-        let _ = core.sync_all();
+    /// All is done with, and the limit on the disk leaves no room beside it: its files go.
+    pub(super) fn retire_all_if_done(&self, writer: &mut LogWriter) -> Result<bool> {
+        if self.state.lock().ranges.len() > 0 || self.log.size().0 == 0 {
+            return Ok(false);
+        }
+        writer.end();
+        self.sync_mark()?;
+        self.log.retire_all().map(|()| true)
     }
 }
 

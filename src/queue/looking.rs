@@ -210,7 +210,11 @@ impl<T, C: Codec<T>> Queue<T, C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&self) -> Result<()> {
-        self.core.state.lock().is_closed = true;
+        {
+            // Nobody is between a look at this and an append.
+            let _writer = self.core.writer.lock();
+            self.core.state.lock().is_closed = true;
+        }
         self.core.ready.notify_all();
         self.core.room.notify_all();
         self.core.sync_all()

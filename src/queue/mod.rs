@@ -13,6 +13,7 @@ mod push;
 mod ranges;
 mod receive;
 pub(crate) mod stats;
+mod ticker;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -20,6 +21,7 @@ use self::{
     core::{Core, Wait},
     delivery::Delivery,
     push::Refused,
+    ticker::Ticker,
 };
 use crate::{
     disk::codec::{Codec, Postcard},
@@ -61,6 +63,8 @@ use crate::{
 /// ```
 pub struct Queue<T, C: Codec<T> = Postcard> {
     core: Arc<Core<T, C>>,
+    /// After the core: the last handle waits until the thread has let go of it.
+    ticker: Option<Arc<Ticker>>,
 }
 
 /// A push that failed, with what was to be pushed.
@@ -264,7 +268,8 @@ impl<T, C: Codec<T>> Queue<T, C> {
         Ok(Delivery::new(&self.core, number, entry))
     }
 
-    /// Hands out up to `count` items: waits for the first one, and takes what is there then.
+    /// Hands out up to `count` items: waits for the first one, and takes what is there then. What
+    /// is wrong with a later one, whoever receives next is told.
     ///
     /// # Errors
     ///
@@ -281,11 +286,18 @@ impl<T, C: Codec<T>> Queue<T, C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn recv_batch(&self, count: usize) -> Result<Vec<Delivery<T, C>>> {
-        let mut deliveries = vec![self.recv()?];
+        let mut deliveries = Vec::new();
         while deliveries.len() < count {
-            // What is wrong with the next one is told to whoever asks for it first.
-            let Ok(delivery) = self.try_recv() else { break };
-            deliveries.push(delivery);
+            let wait = if deliveries.is_empty() { Wait::Until(None) } else { Wait::Never };
+            match self.receive(wait) {
+                Ok(delivery) => deliveries.push(delivery),
+                Err(error) if deliveries.is_empty() => return Err(error),
+                Err(Error::Empty | Error::Closed) => break,
+                Err(error) => {
+                    self.core.tell_later(error);
+                    break;
+                }
+            }
         }
         Ok(deliveries)
     }
@@ -354,7 +366,7 @@ impl<T, C: Codec<T>> Queue<T, C> {
 
 impl<T, C: Codec<T>> Clone for Queue<T, C> {
     fn clone(&self) -> Self {
-        Self { core: Arc::clone(&self.core) }
+        Self { core: Arc::clone(&self.core), ticker: self.ticker.clone() }
     }
 }
 

@@ -1,23 +1,25 @@
 //! Opening a queue: its lock, its mark, its log.
 
 use std::{
-    path::Path,
-    sync::{Arc, mpsc::channel},
-    thread,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use parking_lot::Mutex;
 
 use super::{
     Queue,
-    core::{Core, tick},
+    core::Core,
     options::{Mode, QueueOptions},
+    ticker::Ticker,
 };
 use crate::{
     disk::{
         codec::Codec,
         log::{
-            Log, MODE,
+            Log, LogShape, MODE,
+            reader::SegmentReader,
             recover::{Recovered, RecoveryReport, recover},
             segments_in,
         },
@@ -69,31 +71,15 @@ where
         }
     };
     let Recovered { segments, first, next, report } = found;
+    // A limit on the disk is a few segments.
+    let segment_bytes = shape.segment_bytes.min(limits.disk_bytes_max / 4);
+    let shape = LogShape { segment_bytes, ..shape };
     let log = Arc::new(Log::new(disk, directory.into(), identity, shape, segments));
     log.retire(first)?;
     let core = Core::new(codec, mode, recovery, limits, log, mark, lock, first..next, report);
-    Ok(Queue { core: with_a_ticker(core)? })
-}
-
-/// Starts the thread that syncs by time; none on the simulated disk, whose driver does that.
-fn with_a_ticker<T, C>(mut core: Core<T, C>) -> Result<Arc<Core<T, C>>>
-where
-    T: Send + 'static,
-    C: Codec<T>,
-{
-    let interval = match core.mode {
-        Mode::Durable(policy) if core.log.disk.has_threads() => policy.interval(),
-        _ => None,
-    };
-    let Some(interval) = interval else { return Ok(Arc::new(core)) };
-    let (ticking, gone) = channel();
-    core.ticking = Some(ticking);
     let core = Arc::new(core);
-    let weak = Arc::downgrade(&core);
-    let thread = thread::Builder::new().name("ringkeep-sync".into());
-    let started = thread.spawn(move || tick(&weak, &gone, interval));
-    started.map_err(Error::io("start a thread for", &core.log.directory))?;
-    Ok(core)
+    let ticker = Ticker::start(&core)?.map(Arc::new);
+    Ok(Queue { core, ticker })
 }
 
 fn lock(disk: &Disk, directory: &Path) -> Result<File> {
@@ -108,10 +94,12 @@ fn lock(disk: &Disk, directory: &Path) -> Result<File> {
 
 /// What an earlier process has spilled is nobody's any more.
 fn empty(disk: &Disk, directory: &Path) -> Result<Recovered> {
+    refuse_kind(disk, directory, LogKind::Durable)?;
     let mark = directory.join(MARK);
-    if disk.identify(&mark).is_ok() {
-        let (found, expected) = ("a durable queue".into(), "one that spills".into());
-        return Err(Error::CodecMismatch { path: mark, found, expected });
+    match disk.identify(&mark) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::io("look at", &mark)(error)),
+        Ok(_) => return Err(of_another_kind(mark, LogKind::Durable)),
     }
     for first in segments_in(disk, directory)? {
         let path = directory.join(name_of_segment(first));
@@ -120,8 +108,33 @@ fn empty(disk: &Disk, directory: &Path) -> Result<Recovered> {
     Ok(Recovered { segments: Vec::new(), first: 0, next: 0, report: RecoveryReport::default() })
 }
 
+/// Refuses a directory that a queue of the other kind has segments in.
+fn refuse_kind(disk: &Disk, directory: &Path, kind: LogKind) -> Result<()> {
+    for first in segments_in(disk, directory)? {
+        let path = directory.join(name_of_segment(first));
+        match SegmentReader::open(disk, &path) {
+            Ok(segment) if segment.header.identity.kind == kind => {
+                return Err(of_another_kind(path, kind));
+            }
+            // What it is, opening says.
+            Ok(_) | Err(Error::Damaged { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn of_another_kind(path: PathBuf, found: LogKind) -> Error {
+    let [found, expected] = match found {
+        LogKind::Durable => ["a durable queue", "one that spills"],
+        LogKind::Spill => ["a queue that spills", "a durable one"],
+    };
+    Error::CodecMismatch { path, found: found.into(), expected: expected.into() }
+}
+
 /// The mark, and the log that it is of: this one, if there was none.
 fn open_mark(disk: &Disk, directory: &Path, new: [u8; 16]) -> Result<(MarkFile, [u8; 16])> {
+    refuse_kind(disk, directory, LogKind::Spill)?;
     let path = directory.join(MARK);
     let mut mark = MarkFile::open(disk, &path, MODE)?;
     if let Some(found) = mark.newest() {
@@ -131,7 +144,7 @@ fn open_mark(disk: &Disk, directory: &Path, new: [u8; 16]) -> Result<(MarkFile, 
     let firsts = segments_in(disk, directory)?;
     let mut logs = firsts.iter().filter_map(|&first| {
         let path = directory.join(name_of_segment(first));
-        let segment = crate::disk::log::reader::SegmentReader::open(disk, &path).ok()?;
+        let segment = SegmentReader::open(disk, &path).ok()?;
         Some(segment.header.identity.log)
     });
     let log = logs.next().unwrap_or(new);

@@ -50,6 +50,8 @@ enum Tried {
     Again,
     /// There is no room.
     Full,
+    /// The disk may hold no more of the queue.
+    DiskFull,
 }
 
 impl<T, C: Codec<T>> Core<T, C> {
@@ -116,7 +118,14 @@ impl<T, C: Codec<T>> Core<T, C> {
             match try_once()? {
                 Tried::Pushed(first) => return Ok(Some(first)),
                 Tried::Again => {}
-                Tried::Full => match self.limits.when_full {
+                // What is handed out keeps all behind it on the disk: to drop that would not help.
+                Tried::DiskFull
+                    if self.limits.when_full == WhenFull::DropOldest
+                        && self.state.lock().ranges.is_first_leased() =>
+                {
+                    return Err(Error::Full);
+                }
+                Tried::Full | Tried::DiskFull => match self.limits.when_full {
                     WhenFull::Block => self.wait_for_room(freed, wait)?,
                     WhenFull::Reject => return Err(Error::Full),
                     WhenFull::DropNewest => {
@@ -156,12 +165,14 @@ impl<T, C: Codec<T>> Core<T, C> {
 
     /// Drops the item that would be received next.
     fn drop_oldest(&self) -> Result<()> {
-        let (number, entry) = match self.take(Wait::Never) {
+        match self.take(Wait::Never) {
+            Ok((number, entry)) => self.acknowledge(number, entry.bytes),
+            // It is out of the queue, as it is to be.
+            Err(Error::Decode { .. }) => {}
             Err(Error::Empty) => return Err(Error::Full),
-            other => other?,
-        };
+            Err(error) => return Err(error),
+        }
         self.state.lock().counts.dropped += 1;
-        self.acknowledge(number, entry.bytes);
         Ok(())
     }
 
@@ -209,7 +220,7 @@ impl<T, C: Codec<T>> Core<T, C> {
                 while let Ok(true) = self.spill() {}
                 Ok(tried.unwrap_or(Tried::Again))
             }
-            Err(Error::Full) => Ok(Tried::Full),
+            Err(Error::Full) => Ok(Tried::DiskFull),
             Err(error) => Err(error),
         }
     }
@@ -252,7 +263,7 @@ impl<T, C: Codec<T>> Core<T, C> {
         }
         let first = writer.next();
         let Some(position) = self.append(&mut writer, first, frame)? else {
-            return Ok(Tried::Full);
+            return Ok(Tried::DiskFull);
         };
         let mut state = self.state.lock();
         let sizes: Vec<usize> = frame.item_bytes().collect();
@@ -274,7 +285,12 @@ impl<T, C: Codec<T>> Core<T, C> {
         first: u64,
         frame: &mut SealedFrame<'_>,
     ) -> Result<Option<Position>> {
-        let needed = writer.bytes_needed(frame.frame_bytes());
+        let mut needed = writer.bytes_needed(frame.frame_bytes());
+        if self.log.size().1.saturating_add(needed) > self.limits.disk_bytes_max
+            && self.retire_all_if_done(writer)?
+        {
+            needed = writer.bytes_needed(frame.frame_bytes());
+        }
         if needed > self.limits.disk_bytes_max {
             return Err(Error::TooLarge { found: needed, max: self.limits.disk_bytes_max });
         }

@@ -47,7 +47,8 @@ pub(super) struct Ranges<T> {
     /// Of all items in memory, those that are handed out included.
     bytes: usize,
     front_bytes: usize,
-    leased_bytes: usize,
+    /// Of items before the front: handed out, or come back.
+    taken_bytes: usize,
 }
 
 impl<T> Ranges<T> {
@@ -63,7 +64,7 @@ impl<T> Ranges<T> {
             leased: 0,
             bytes: 0,
             front_bytes: 0,
-            leased_bytes: 0,
+            taken_bytes: 0,
             disk,
         }
     }
@@ -126,30 +127,36 @@ impl<T> Ranges<T> {
         first.or_else(|| self.front.front()).map(|entry| &entry.item)
     }
 
+    /// Whether the first item that is not acknowledged is handed out.
+    pub(super) fn is_first_leased(&self) -> bool {
+        let front = self.disk.start - self.front.len() as u64;
+        let first = self.returned.first_key_value().map_or(front, |(&number, _)| number);
+        self.leased > 0 && first > self.done.mark()
+    }
+
     /// Hands out the next item, if it is in memory.
     pub(super) fn take(&mut self) -> Option<(u64, Entry<T>)> {
         let taken = self.returned.pop_first().or_else(|| {
             let number = self.disk.start - self.front.len() as u64;
             let entry = self.front.pop_front()?;
             self.front_bytes -= entry.bytes;
+            self.taken_bytes += entry.bytes;
             Some((number, entry))
         })?;
         self.leased += 1;
-        self.leased_bytes += taken.1.bytes;
         Some(taken)
     }
 
     /// An item that was handed out comes back to its place.
     pub(super) fn put_back(&mut self, number: u64, entry: Entry<T>) {
         self.leased -= 1;
-        self.leased_bytes -= entry.bytes;
         self.returned.insert(number, entry);
     }
 
     /// An item that was handed out is acknowledged. Whether the mark has moved.
     pub(super) fn acknowledge(&mut self, number: u64, bytes: usize) -> bool {
         self.leased -= 1;
-        self.leased_bytes -= bytes;
+        self.taken_bytes -= bytes;
         self.bytes -= bytes;
         self.done.insert(number..number + 1)
     }
@@ -201,7 +208,7 @@ impl<T> Ranges<T> {
         written: u64,
     ) -> Option<(u64, Vec<Entry<T>>)> {
         debug_assert_eq!(self.unwritten, 0, "one run is written at a time");
-        let front_bytes_max = memory_bytes.saturating_sub(self.leased_bytes) / 2;
+        let front_bytes_max = memory_bytes.saturating_sub(self.taken_bytes) / 2;
         if self.disk.is_empty() && self.back.is_empty() {
             while self.front_bytes > front_bytes_max
                 && self.disk.start - self.back.len() as u64 > written

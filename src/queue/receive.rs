@@ -18,6 +18,9 @@ impl<T, C: Codec<T>> Core<T, C> {
     pub(super) fn take(&self, wait: Wait) -> Result<(u64, Entry<T>)> {
         loop {
             let mut state = self.state.lock();
+            if let Some(error) = state.untold.take() {
+                return Err(error);
+            }
             if let Some(taken) = state.ranges.take() {
                 state.counts.received += 1;
                 return Ok(taken);
@@ -66,10 +69,13 @@ impl<T, C: Codec<T>> Core<T, C> {
     /// Reads a frame from the disk into memory, unless somebody else has done so.
     fn refill(&self) -> Result<()> {
         let mut reader = self.reader.lock();
-        let (item, begin) = {
-            let state = self.state.lock();
-            match state.ranges.readable() {
-                Some(readable) if state.ranges.is_next_on_disk() => readable,
+        // What is pushed meanwhile is no part of this.
+        let (item, begin, end) = {
+            let ranges = &self.state.lock().ranges;
+            match ranges.readable() {
+                Some((item, begin)) if ranges.is_next_on_disk() => {
+                    (item, begin, ranges.readable_end())
+                }
                 _ => return Ok(()),
             }
         };
@@ -79,9 +85,11 @@ impl<T, C: Codec<T>> Core<T, C> {
                 if self.recovery == Recovery::SkipCorrupt =>
             {
                 let next = reader.skip_damage(&mut position, item)?;
+                if next == Some(item) && position == begin {
+                    return Err(error);
+                }
                 // Nothing whole behind it: what was known to be there is given up.
-                let next = next.or_else(|| Some(self.state.lock().ranges.readable_end()));
-                let next = next.filter(|&next| next > item).ok_or(error)?;
+                let next = next.map_or(end, |next| next.min(end));
                 self.give_up(item, next, position, |counts, lost| counts.lost += lost);
                 return Ok(());
             }
@@ -89,7 +97,8 @@ impl<T, C: Codec<T>> Core<T, C> {
         };
         let mut entries = Vec::new();
         let skipped = usize::try_from(item - header.first).unwrap_or(usize::MAX);
-        for bytes in header.items(body).skip(skipped) {
+        let left = usize::try_from(end - item).unwrap_or(usize::MAX);
+        for bytes in header.items(body).skip(skipped).take(left) {
             match self.codec.decode(bytes) {
                 Ok(item) => {
                     let bytes = Self::entry_bytes(bytes.len());

@@ -236,3 +236,123 @@ fn a_second_opening_is_refused_while_the_first_one_lives() {
     drop(clone);
     assert!(options().open::<Vec<u8>>(directory.path()).is_ok());
 }
+
+#[test]
+fn a_log_whose_segments_are_all_gone_is_told() {
+    let directory = filled();
+    for path in segments(&directory) {
+        fs::remove_file(path).expect("a segment");
+    }
+    let refused = options().open::<Vec<u8>>(directory.path());
+    assert!(matches!(refused, Err(Error::Damaged { .. })), "{refused:?}");
+    let queue = options().recovery(Recovery::SkipCorrupt).open(directory.path());
+    let queue = queue.expect("it goes on");
+    assert_eq!(queue.recovery().lost.first(), Some(&(0..ITEMS)));
+    assert_eq!(queue.push(item(0)).expect("there is room"), Some(ITEMS), "no number comes twice");
+}
+
+/// What a directory holds while a queue has it open: as after the death of its process.
+fn copied(directory: &Path) -> TempDir {
+    let copy = tempfile::tempdir_in("/dev/shm").expect("a directory");
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let entry = entry.expect("an entry");
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("a copy");
+    }
+    copy
+}
+
+#[test]
+fn a_spoilt_header_of_the_only_segment_is_told_after_a_death_too() {
+    let directory = tempfile::tempdir_in("/dev/shm").expect("a directory");
+    let queue = options().open(directory.path()).expect("a queue");
+    for number in 0..10 {
+        queue.push(item(number)).expect("there is room");
+    }
+    let copy = copied(directory.path());
+    spoil(&copy.path().join("00000000000000000000.seg"), 40);
+    let refused = options().open::<Vec<u8>>(copy.path());
+    assert!(matches!(refused, Err(Error::MissingItems { .. })), "{refused:?}");
+    let queue = options().recovery(Recovery::SkipCorrupt).open(copy.path()).expect("it goes on");
+    assert!(!queue.recovery().lost.is_empty());
+    let number = queue.push(item(0)).expect("there is room").expect("a number");
+    let (numbers, error) = received_but(&queue, number);
+    assert!(error.is_none() && numbers == [number], "{numbers:?} {error:?}");
+}
+
+/// As `received`; the content of one item is not that of its number.
+fn received_but(queue: &Queue<Vec<u8>, Bytes>, other: u64) -> (Vec<u64>, Option<Error>) {
+    let mut numbers = Vec::new();
+    loop {
+        match queue.try_recv() {
+            Ok(delivery) => {
+                let expected = if delivery.number() == other { 0 } else { delivery.number() };
+                assert_eq!(*delivery, item(expected));
+                numbers.push(delivery.number());
+                delivery.ack();
+            }
+            Err(Error::Empty) => return (numbers, None),
+            Err(error) => return (numbers, Some(error)),
+        }
+    }
+}
+
+#[test]
+fn damage_among_items_that_are_done_is_in_nobodys_way() {
+    let directory = tempfile::tempdir_in("/dev/shm").expect("a directory");
+    let queue = options().open(directory.path()).expect("a queue");
+    for number in 0..10 {
+        queue.push(item(number)).expect("there is room");
+    }
+    for _ in 0..5 {
+        queue.pop().expect("an item");
+    }
+    drop(queue);
+    spoil(&directory.path().join("00000000000000000000.seg"), FRAMES + 2 * FRAME + 60);
+    let queue = options().recovery(Recovery::SkipCorrupt).open(directory.path());
+    let (numbers, error) = received(&queue.expect("it goes on"));
+    assert!(error.is_none() && numbers.into_iter().eq(5..10), "{error:?}");
+}
+
+#[test]
+fn a_spilling_queue_leaves_a_durable_log_alone_that_has_lost_its_mark() {
+    let directory = filled();
+    fs::remove_file(directory.path().join("mark")).expect("a mark");
+    let spilling = options().mode(Mode::Spill);
+    let refused = spilling.open::<Vec<u8>>(directory.path());
+    assert!(matches!(refused, Err(Error::CodecMismatch { .. })), "{refused:?}");
+    let queue = options().open(directory.path()).expect("all of it is needed, then");
+    assert!(received(&queue).0.into_iter().eq(0..ITEMS));
+}
+
+#[test]
+fn a_mark_that_leaves_no_numbers_is_none() {
+    let directory = filled();
+    let path = directory.path().join("mark");
+    let bytes = fs::read(&path).expect("a mark");
+    for field in [8, 32, 40] {
+        let mut changed = bytes.clone();
+        for copy in [0, 4096, 8192] {
+            changed[copy + field..copy + field + 8].fill(0xFF);
+            let checksum = crc32fast::hash(&changed[copy..copy + 508]);
+            changed[copy + 508..copy + 512].copy_from_slice(&checksum.to_le_bytes());
+        }
+        fs::write(&path, &changed).expect("a store");
+        let queue = options().open::<Vec<u8>>(directory.path()).expect("the segments tell");
+        assert_eq!(queue.len(), ITEMS, "{field}");
+    }
+}
+
+#[test]
+fn a_bad_item_in_a_batch_is_told_to_whoever_receives_next() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let options = QueueOptions::new(Other).mode(Mode::Durable(SyncPolicy::Never));
+    let queue = options.open(directory.path()).expect("a queue");
+    let items = ["one", "bad", "two"].map(|item| item.as_bytes().to_vec());
+    queue.push_batch(items.to_vec()).expect("there is room");
+    drop(queue);
+    let queue = options.open::<Vec<u8>>(directory.path()).expect("a queue");
+    assert_eq!(queue.recv_batch(10).expect("the first one").len(), 1);
+    assert!(matches!(queue.try_recv(), Err(Error::Decode { item: 1, .. })));
+    // The first one came back.
+    assert_eq!(queue.recv_batch(10).expect("the others").len(), 2);
+}

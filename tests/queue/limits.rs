@@ -9,6 +9,7 @@ use std::{
 use ringkeep::{
     Bytes, Codec, CodecError, Error, Mode, Queue, QueueOptions, SimDisk, SyncPolicy, WhenFull,
 };
+use rustix::io::Errno;
 
 const MEMORY: usize = 64 << 10;
 
@@ -254,5 +255,85 @@ fn a_codec_that_panics_costs_no_item() {
     for item in 0..pushed {
         assert_eq!(usize::from(queue.pop().expect("an item")[0]), item);
     }
+    assert!(queue.is_empty());
+}
+
+#[test]
+fn an_empty_queue_always_has_room_however_little_disk_it_may_take() {
+    for mode in [Mode::Spill, Mode::Durable(SyncPolicy::Never)] {
+        let disk = SimDisk::reliable(1);
+        let options = spilling(&disk).mode(mode).disk_bytes_max(6_000).segment_bytes(4096);
+        let queue = options.open("/sim/queue").expect("a queue");
+        for _ in 0..200 {
+            queue.try_push(vec![5; 100]).expect("there is room");
+            queue.pop().expect("an item");
+        }
+    }
+}
+
+#[test]
+fn dropping_stops_where_it_would_free_nothing() {
+    let disk = SimDisk::reliable(1);
+    let options = spilling(&disk).mode(Mode::Durable(SyncPolicy::Never)).disk_bytes_max(20_000);
+    let options = options.segment_bytes(4096).when_full(WhenFull::DropOldest);
+    let queue = options.open("/sim/queue").expect("a queue");
+    queue.push(vec![6; 100]).expect("there is room");
+    let held = queue.recv().expect("an item");
+    let refused = (0..1_000).find_map(|_| queue.try_push(vec![6; 100]).err());
+    assert!(refused.is_some_and(|refused| matches!(*refused.source, Error::Full)));
+    assert_eq!(queue.stats().dropped, 0);
+    held.ack();
+    queue.try_push(vec![6; 100]).expect("the oldest ones go");
+    assert!(queue.stats().dropped > 0);
+}
+
+#[test]
+fn a_disk_that_became_read_only_ends_the_taking_in() {
+    for call in 0..3 {
+        let disk = SimDisk::new(1, 512);
+        let options = spilling(&disk).mode(Mode::Durable(SyncPolicy::Never));
+        let queue = options.open("/sim/queue").expect("a queue");
+        queue.push(vec![1]).expect("nothing fails");
+        disk.fail_a_call(call, false, Errno::ROFS.raw_os_error());
+        queue.sync().expect_err("a call fails");
+        assert_eq!(disk.mend_calls(), 1);
+        assert!(matches!(queue.sync(), Err(Error::Poisoned { .. })), "call {call}");
+        assert!(queue.push(vec![2]).is_err(), "call {call}");
+    }
+}
+
+#[test]
+fn a_frame_that_failed_and_one_that_finds_no_room_cost_nothing() {
+    let disk = SimDisk::reliable(1);
+    let options = spilling(&disk).mode(Mode::Durable(SyncPolicy::Always)).segment_bytes(4096);
+    let queue = options.open("/sim/queue").expect("a queue");
+    // The segment's header is written; its first frame is not.
+    disk.fail_a_call(5, false, Errno::IO.raw_os_error());
+    let refused = (0..3).find_map(|_| queue.push(vec![1; 100]).err());
+    assert_eq!((disk.mend_calls(), refused.is_some()), (1, true));
+    disk.fill_up();
+    queue.push(vec![2; 9_000]).expect_err("a segment of its own finds no room");
+    let kept = queue.push(vec![3; 100]).is_ok();
+    let held = queue.len();
+    drop(queue);
+    let queue = options.on(&disk.other_process()).open::<Vec<u8>>("/sim/queue").expect("a queue");
+    assert_eq!(queue.len(), held, "{kept}");
+}
+
+#[test]
+fn numbers_beyond_all_reason_are_made_reasonable() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let options = QueueOptions::new(Bytes)
+        .memory_bytes(usize::MAX)
+        .disk_bytes_max(u64::MAX)
+        .items_max(u64::MAX);
+    let queue = options.open(directory.path()).expect("a queue");
+    queue.push_timeout(vec![1], Duration::MAX).expect("there is room");
+    assert_eq!(queue.recv_timeout(Duration::MAX).expect("an item").ack(), [1]);
+    drop(queue);
+    let options = options.segment_bytes(u64::MAX).mode(Mode::Durable(SyncPolicy::Always));
+    let queue = options.open(directory.path()).expect("a queue");
+    // No file system has such a file.
+    queue.push(vec![1]).expect_err("it has no room");
     assert!(queue.is_empty());
 }

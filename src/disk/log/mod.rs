@@ -32,6 +32,8 @@ use crate::error::{Error, Result};
 pub(crate) const MODE: u32 = 0o640;
 /// A segment holds at least so many bytes of frames.
 pub(crate) const SEGMENT_BYTES_MIN: u64 = 4096;
+/// No file system has longer files.
+const SEGMENT_BYTES_MAX: u64 = 1 << 50;
 
 /// What the writer and the readers of a log share.
 #[derive(Debug)]
@@ -55,11 +57,15 @@ struct Segments {
 impl Segments {
     fn push(&mut self, segment: Segment) {
         // One without frames has the same name, and was replaced.
-        if self.files.back().is_some_and(|last| last.first == segment.first) {
-            self.bytes -= self.files.pop_back().map_or(0, |last| last.bytes);
-        }
+        self.forget_last(segment.first);
         self.bytes += segment.bytes;
         self.files.push_back(segment);
+    }
+
+    fn forget_last(&mut self, first: u64) {
+        if self.files.back().is_some_and(|last| last.first == first) {
+            self.bytes -= self.files.pop_back().map_or(0, |last| last.bytes);
+        }
     }
 
     fn pop(&mut self) {
@@ -116,7 +122,7 @@ impl Log {
         shape: LogShape,
         segments: Vec<Segment>,
     ) -> Self {
-        let segment_bytes = shape.segment_bytes.max(SEGMENT_BYTES_MIN);
+        let segment_bytes = shape.segment_bytes.clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
         let shape = LogShape { segment_bytes, ..shape };
         let mut found = Segments::default();
         for segment in segments {

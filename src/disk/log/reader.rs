@@ -9,7 +9,7 @@ use std::{
 use super::{Log, Position};
 use crate::{
     disk::{
-        frame::{ALIGN, FrameHeader, HEADER_BYTES},
+        frame::{ALIGN, FrameHeader, HEADER_BYTES, body_bytes_claimed, is_magic},
         seam::{Access, Disk, File},
         segment::{NotASegment, SEGMENT_HEADER_BYTES, SegmentHeader},
     },
@@ -69,7 +69,12 @@ impl LogReader {
         item: u64,
     ) -> Result<Option<u64>> {
         let next = self.log.next_segment(position.segment);
-        let segment = self.segment(position.segment)?;
+        let segment = match self.segment(position.segment) {
+            Err(Error::Damaged { .. } | Error::MissingSegment { .. }) => {
+                return Ok(next.filter(|&next| next > item));
+            }
+            segment => segment?,
+        };
         let end = next.unwrap_or(u64::MAX);
         match segment.next_frame(position.offset + ALIGN as u64, item)? {
             Some((offset, header)) if header.first < end => {
@@ -223,6 +228,20 @@ impl SegmentReader {
         Ok(last)
     }
 
+    /// The first place from `offset` on where a frame's header may be.
+    fn next_magic(&mut self, mut offset: u64) -> Result<Option<u64>> {
+        while offset + HEADER_BYTES as u64 <= self.bytes {
+            let count = CHUNK_BYTES.min(self.bytes - offset);
+            let mut places = self.fetch(offset, count)?.chunks_exact(ALIGN);
+            if let Some(place) = places.position(is_magic) {
+                let found = offset + (place * ALIGN) as u64;
+                return Ok((found + HEADER_BYTES as u64 <= self.bytes).then_some(found));
+            }
+            offset += count;
+        }
+        Ok(None)
+    }
+
     /// The first whole frame from `offset` on that begins with `item` or a later one.
     pub(crate) fn next_frame(
         &mut self,
@@ -232,7 +251,13 @@ impl SegmentReader {
         let mut offset = offset.next_multiple_of(ALIGN as u64);
         // What is there now counts, not what was there when it was fetched.
         self.chunk.clear();
-        while offset + HEADER_BYTES as u64 <= self.bytes {
+        // Headers that overlap, as no writer leaves them, must not be read again and again.
+        let mut left = self.bytes.saturating_mul(4);
+        while left > 0 {
+            let Some(magic) = self.next_magic(offset)? else { break };
+            offset = magic;
+            let claimed = body_bytes_claimed(self.fetch(offset, HEADER_BYTES as u64)?);
+            left = left.saturating_sub(claimed.min(self.bytes));
             match self.try_frame_at(offset) {
                 Ok(header) if header.first >= item => return Ok(Some((offset, header))),
                 Ok(_) | Err(Error::Damaged { .. }) => offset += ALIGN as u64,

@@ -118,6 +118,7 @@ pub(crate) fn recover(
     };
     walk.learn_what_was_durable(&firsts)?;
     let next = walk.run(&firsts)?.max(done);
+    let done = walk.done;
     walk.store_again()?;
     walk.remove_what_is_done(&firsts)?;
     let Walk { mut report, kept, .. } = walk;
@@ -173,15 +174,22 @@ impl Walk<'_> {
         Ok(Some(segment))
     }
 
-    /// Headers say it, and so do all whole frames of the last segment.
+    /// Headers say it, and so do all whole frames of the last segment that can be read.
     fn learn_what_was_durable(&mut self, firsts: &[u64]) -> Result<()> {
         for &first in firsts {
             if let Some(segment) = self.open(first)? {
                 self.durable = self.durable.max(segment.header.durable);
             }
         }
-        let Some(&last) = firsts.last() else { return Ok(()) };
-        let Some(mut segment) = self.open(last)? else { return Ok(()) };
+        let mut readable = None;
+        for &first in firsts.iter().rev() {
+            readable = self.open(first)?;
+            if readable.is_some() {
+                break;
+            }
+        }
+        let Some(mut segment) = readable else { return Ok(()) };
+        let last = segment.header.first;
         let mut offset = SEGMENT_HEADER_BYTES as u64;
         while let Some((at, header)) = segment.next_frame(offset, last)? {
             self.durable = self.durable.max(header.durable);
@@ -199,7 +207,13 @@ impl Walk<'_> {
     fn run(&mut self, firsts: &[u64]) -> Result<u64> {
         let done = self.done;
         let begin = firsts.partition_point(|&first| first <= done).saturating_sub(1);
-        let Some(&first) = firsts.get(begin) else { return Ok(done) };
+        let Some(&first) = firsts.get(begin) else {
+            if self.is_owed(done) {
+                self.miss(done..self.durable, &self.path(done), 0)?;
+                self.done = self.durable;
+            }
+            return Ok(self.done);
+        };
         let mut end = first.min(done);
         for (at, &first) in firsts.iter().enumerate().skip(begin) {
             let next = firsts.get(at + 1).copied();

@@ -55,6 +55,11 @@ pub(crate) struct LogSync {
 }
 
 impl LogSync {
+    /// Whether it makes the names of new segments durable.
+    pub(crate) fn made_segments(&self) -> bool {
+        self.directory.is_some()
+    }
+
     /// Makes it durable.
     pub(crate) fn run(&self) -> Result<()> {
         for (file, path) in &self.files {
@@ -135,6 +140,11 @@ impl LogWriter {
     fn rotate(&mut self, frame_bytes: u64, durable: u64) -> Result<()> {
         let bytes = self.segment_bytes(frame_bytes);
         let path = self.log.path(self.next);
+        if self.current.as_ref().is_some_and(|current| current.first == self.next) {
+            // It has no frame, and the new one has its name.
+            self.current = None;
+            self.log.segments.lock().forget_last(self.next);
+        }
         let current = self.begin(&path, bytes, durable).inspect_err(|_| {
             // What there is of it holds nothing; where it cannot be removed, opening does.
             let _ = self.log.disk.remove(&path);
