@@ -59,13 +59,13 @@ pub enum Error {
         /// What the operating system said.
         source: io::Error,
     },
-    /// The disk or the quota cannot hold the archive. Nothing was left behind.
+    /// The disk or the quota cannot hold a file that was to be made. Nothing was left behind.
     #[error("{} needs {needed_bytes} bytes, which this disk or quota cannot give ({source}): \
-             make room, or make the ring smaller", path.display())]
+             make room, or ask for less", path.display())]
     NoSpace {
-        /// The archive.
+        /// The archive, or the file of a queue.
         path: PathBuf,
-        /// Length of all its files.
+        /// Its length; of an archive, that of all its files.
         needed_bytes: u64,
         /// What the operating system said.
         source: io::Error,
@@ -299,17 +299,6 @@ pub enum Error {
         /// What the operating system said then.
         source: io::Error,
     },
-    /// The disk, the quota or a limit cannot hold what comes next. Nothing was stored.
-    #[error("{} needs {needed_bytes} bytes, which this disk or quota cannot give ({source}): \
-             make room, or take items out", path.display())]
-    DiskFull {
-        /// The file that was to be made.
-        path: PathBuf,
-        /// Its length.
-        needed_bytes: u64,
-        /// What the operating system said.
-        source: io::Error,
-    },
     /// A file of a queue is gone.
     #[error("{} is missing: restore it, or open with Recovery::SkipCorrupt", path.display())]
     MissingSegment {
@@ -339,7 +328,7 @@ pub enum Error {
         expected: Box<str>,
     },
     /// The codec could not make bytes of an item.
-    #[error("the item could not be encoded: {source}")]
+    #[error("the item could not be encoded, and is not in the queue: {source}")]
     Encode {
         /// What the codec said.
         source: CodecError,
@@ -354,22 +343,44 @@ pub enum Error {
         /// What the codec said.
         source: CodecError,
     },
-    /// An item, or a batch, that no limit has room for even when all else is gone.
-    #[error("{found} bytes at once are too many: at most {max} can be stored")]
+    /// An item, or a batch, that has no room even when all else is gone.
+    #[error(
+        "{found} bytes at once are too many, at most {max} can be stored: push less at once, or \
+             raise the limit on the disk"
+    )]
     TooLarge {
         /// Bytes that it takes when it is stored.
         found: u64,
         /// Bytes that there may be.
         max: u64,
     },
+    /// A batch of more items than the queue may ever have.
+    #[error(
+        "a batch of {found} items is too long, the queue has at most {max}: push less at once, \
+             or raise its limit"
+    )]
+    TooManyItems {
+        /// Items of the batch.
+        found: u64,
+        /// Items that there may be.
+        max: u64,
+    },
+    /// What names a codec or the items of a queue is too long, or has a zero in it.
+    #[error("{tag:?} cannot name what is in a queue: at most {max_bytes} bytes can, and no zeros")]
+    InvalidTag {
+        /// The name.
+        tag: Box<str>,
+        /// Bytes that it may have.
+        max_bytes: usize,
+    },
     /// A queue has no room. The item came back.
-    #[error("the queue is full")]
+    #[error("the queue is full: wait until items are received, or raise its limits")]
     Full,
     /// A queue has no item that could be received now.
-    #[error("the queue has no item to receive now")]
+    #[error("the queue has no item to receive now: try again later")]
     Empty,
     /// A queue takes no more items; those it had have been received.
-    #[error("the queue is closed")]
+    #[error("the queue is closed: it takes no more items, and all it had are received")]
     Closed,
     /// Rewrites kept this reader from a consistent look for very long.
     #[error("id {id} could not be read in peace beside constant updates: try again")]
@@ -386,6 +397,18 @@ impl Error {
         move |source| match source.kind() {
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnlyFileSystem { path: path.into() },
             _ => Self::Io { action, path: path.into(), source },
+        }
+    }
+
+    /// For `map_err`: a file of so many bytes cannot be made; often there is no room.
+    pub(crate) fn making(path: &Path, needed_bytes: u64) -> impl FnOnce(io::Error) -> Self {
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::FileTooLarge => {
+                Self::NoSpace { path: path.into(), needed_bytes, source }
+            }
+            _ => Self::io("create", path)(source),
         }
     }
 

@@ -10,6 +10,7 @@ use super::{
     raw::{Cached, Region},
     real::{RealDisk, RealFile},
 };
+use crate::error::{Error, Result};
 
 /// What may be done with an opened file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -279,7 +280,7 @@ impl File {
 
 /// The name of a file system that lives on another machine, where neither locks nor mappings can
 /// be trusted.
-pub(crate) fn network_file_system(kind: u64) -> Option<&'static str> {
+fn network_file_system(kind: u64) -> Option<&'static str> {
     // Magic numbers of statfs(2) and linux/magic.h; the high bits of some are sign-extended.
     Some(match kind & 0xFFFF_FFFF {
         0x6969 => "NFS",
@@ -296,6 +297,14 @@ pub(crate) fn network_file_system(kind: u64) -> Option<&'static str> {
         0x7461_636F => "OCFS2",
         _ => return None,
     })
+}
+
+/// Locks and mappings do not work across machines.
+pub(crate) fn refuse_network_file_system(kind: u64, path: &Path) -> Result<()> {
+    match network_file_system(kind) {
+        Some(name) => Err(Error::NetworkFileSystem { path: path.into(), name }),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

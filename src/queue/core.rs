@@ -4,7 +4,6 @@
 //! never touched under `state`, so that nobody waits for a disk who needs none.
 
 use std::{
-    io::ErrorKind,
     ops::Range,
     sync::{
         Arc,
@@ -30,6 +29,7 @@ use crate::{
             writer::LogWriter,
         },
         mark::{Mark, MarkFile},
+        poison::Poison,
         seam::File,
         sync::SyncPolicy,
     },
@@ -89,21 +89,6 @@ pub(super) struct State<T> {
     /// Why nothing more is taken in.
     pub(super) poison: Option<Poison>,
     pub(super) counts: Counts,
-}
-
-/// A sync or a store that failed.
-#[derive(Debug, Clone)]
-pub(super) struct Poison {
-    path: std::path::PathBuf,
-    kind: std::io::ErrorKind,
-    code: Option<i32>,
-}
-
-impl Poison {
-    pub(super) fn error(&self) -> Error {
-        let source = self.code.map_or(self.kind.into(), std::io::Error::from_raw_os_error);
-        Error::Poisoned { path: self.path.clone(), source }
-    }
 }
 
 /// One sync at a time; those who come meanwhile share the next one.
@@ -216,17 +201,7 @@ impl<T, C> Core<T, C> {
 
     /// Nothing more is taken in: what failed may be on the disk in part.
     pub(super) fn poison(&self, error: &Error) {
-        let poison = match error {
-            Error::Io { path, source, .. }
-            | Error::Poisoned { path, source }
-            | Error::DiskFull { path, source, .. } => {
-                Poison { path: path.clone(), kind: source.kind(), code: source.raw_os_error() }
-            }
-            Error::ReadOnlyFileSystem { path } => {
-                Poison { path: path.clone(), kind: ErrorKind::ReadOnlyFilesystem, code: None }
-            }
-            _ => Poison { path: self.log.directory.clone(), kind: ErrorKind::Other, code: None },
-        };
+        let poison = Poison::of(error, &self.log.directory);
         self.state.lock().poison.get_or_insert(poison);
         self.ready.notify_all();
         self.room.notify_all();

@@ -115,7 +115,7 @@ impl<T, C: Codec<T>> Queue<T, C> {
     ///
     /// # Errors
     ///
-    /// With the item: `Full`, `Closed`, `TooLarge`, `Encode`, `DiskFull`, `Io`; `Poisoned` after a
+    /// With the item: `Full`, `Closed`, `TooLarge`, `Encode`, `NoSpace`, `Io`; `Poisoned` after a
     /// sync that failed.
     ///
     /// # Examples

@@ -24,7 +24,7 @@ use crate::{
             segments_in,
         },
         mark::{Mark, MarkFile},
-        seam::{Disk, File, network_file_system},
+        seam::{Disk, File, refuse_network_file_system},
         segment::{LogIdentity, LogKind, NAME_BYTES, name_of_segment},
     },
     error::{Error, Result},
@@ -40,16 +40,13 @@ where
 {
     let QueueOptions { codec, tag, mode, recovery, limits, shape, disk } = options.clone();
     for name in [codec.name(), &tag] {
-        let found = name.len() as u64;
-        if found > NAME_BYTES as u64 || name.contains('\0') {
-            return Err(Error::TooLarge { found, max: NAME_BYTES as u64 });
+        if name.len() > NAME_BYTES || name.contains('\0') {
+            return Err(Error::InvalidTag { tag: name.into(), max_bytes: NAME_BYTES });
         }
     }
     disk.create_directory(directory).map_err(Error::io("create", directory))?;
     let kind = disk.file_system_type(directory).map_err(Error::io("look at", directory))?;
-    if let Some(name) = network_file_system(kind) {
-        return Err(Error::NetworkFileSystem { path: directory.into(), name });
-    }
+    refuse_network_file_system(kind, directory)?;
     let lock = lock(&disk, directory)?;
     let mut identity = LogIdentity {
         log: [0; 16],

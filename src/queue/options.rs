@@ -292,7 +292,7 @@ impl<C> QueueOptions<C> {
     ///
     /// `Locked` while another one has it open; `CodecMismatch`, `NewerFormat`; `Damaged`,
     /// `MissingItems` and `MissingSegment`, unless [`recovery`](Self::recovery) says to go on;
-    /// `Io`, `DiskFull`, `ReadOnlyFileSystem`, `NetworkFileSystem`.
+    /// `Io`, `NoSpace`, `InvalidTag`, `ReadOnlyFileSystem`, `NetworkFileSystem`.
     ///
     /// # Examples
     ///

@@ -148,7 +148,7 @@ impl<T, C: Codec<T>> Core<T, C> {
             return Err(Error::Closed);
         }
         if count > self.limits.items_max {
-            return Err(Error::TooLarge { found: count, max: self.limits.items_max });
+            return Err(Error::TooManyItems { found: count, max: self.limits.items_max });
         }
         Ok(state.freed)
     }
@@ -238,17 +238,23 @@ impl<T, C: Codec<T>> Core<T, C> {
         }
         let bytes: usize = sizes.iter().map(|&size| Self::entry_bytes(size)).sum();
         let fits = state.ranges.bytes().saturating_add(bytes) <= memory_bytes;
-        fits.then(|| Tried::Pushed(Self::keep(&mut state, items.take(), sizes)))
+        fits.then(|| {
+            state.counts.pushed += sizes.len() as u64;
+            Tried::Pushed(Self::keep(&mut state, items.take(), sizes.iter().copied()))
+        })
     }
 
     /// Takes items into memory; the number of the first one.
-    fn keep<I: Items<T>>(state: &mut State<T>, items: Option<I>, sizes: &[usize]) -> u64 {
+    fn keep<I: Items<T>>(
+        state: &mut State<T>,
+        items: Option<I>,
+        sizes: impl Iterator<Item = usize>,
+    ) -> u64 {
         let first = state.ranges.next();
-        for (item, &size) in items.into_iter().flatten().zip(sizes) {
+        for (item, size) in items.into_iter().flatten().zip(sizes) {
             let bytes = Self::entry_bytes(size);
             state.ranges.push(Entry { item, bytes, attempts: 0 });
         }
-        state.counts.pushed += sizes.len() as u64;
         first
     }
 
@@ -266,14 +272,13 @@ impl<T, C: Codec<T>> Core<T, C> {
             return Ok(Tried::DiskFull);
         };
         let mut state = self.state.lock();
-        let sizes: Vec<usize> = frame.item_bytes().collect();
-        let bytes: usize = sizes.iter().map(|&size| Self::entry_bytes(size)).sum();
+        state.counts.pushed += frame.count();
+        let bytes: usize = frame.item_bytes().map(Self::entry_bytes).sum();
         if state.ranges.on_disk() == 0 && state.ranges.bytes() + bytes <= self.memory_bytes_pushed()
         {
-            Self::keep(&mut state, items.take(), &sizes);
+            Self::keep(&mut state, items.take(), frame.item_bytes());
         } else {
             state.ranges.push_written(frame.count(), position);
-            state.counts.pushed += frame.count();
         }
         Ok(Tried::Pushed(first))
     }

@@ -26,7 +26,7 @@ use super::{
     shards::{Shards, shard_path},
 };
 use crate::{
-    disk::seam::{Access, BootId, Disk, File, FileId, FileKind, network_file_system},
+    disk::seam::{Access, BootId, Disk, File, FileId, FileKind, refuse_network_file_system},
     error::{Corruption, Error, Foreign, Result},
     planted::planted,
 };
@@ -397,13 +397,6 @@ pub(crate) fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    }
-}
-
-pub(crate) fn refuse_network_file_system(kind: u64, path: &Path) -> Result<()> {
-    match network_file_system(kind) {
-        Some(name) => Err(Error::NetworkFileSystem { path: path.into(), name }),
-        None => Ok(()),
     }
 }
 

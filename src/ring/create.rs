@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{
-    archive::{Archive, directory_of, read_identity, refuse_network_file_system},
+    archive::{Archive, directory_of, read_identity},
     budget::Budget,
     choices::Opening,
     layout::{self, CHECKPOINTS, Checkpoint, Identity, file_bytes},
@@ -23,7 +23,7 @@ use super::{
     shards::shard_path,
 };
 use crate::{
-    disk::seam::{Access, Disk, File},
+    disk::seam::{Access, Disk, File, refuse_network_file_system},
     error::{ArchiveId, Error, Result},
     planted::planted,
 };
@@ -146,13 +146,7 @@ fn build(disk: &Disk, path: &Path, blueprint: &Blueprint, made: &mut Made) -> Re
 
 /// What a failure to make a file means: often that there is no room.
 pub(crate) fn making(path: &Path, geometry: &Geometry) -> impl FnOnce(io::Error) -> Error {
-    let needed_bytes = geometry.bytes_on_disk();
-    move |source| match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-            Error::NoSpace { path: path.into(), needed_bytes, source }
-        }
-        _ => Error::io("create", path)(source),
-    }
+    Error::making(path, geometry.bytes_on_disk())
 }
 
 fn new_identity(disk: &Disk, path: &Path, blueprint: &Blueprint) -> Result<Identity> {

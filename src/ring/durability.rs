@@ -7,7 +7,6 @@
 use std::{
     io,
     ops::Range,
-    path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
         atomic::{
@@ -29,10 +28,7 @@ use super::{
     recover::Recovered,
     redo,
 };
-use crate::{
-    error::{Error, Result},
-    planted::planted,
-};
+use crate::{disk::poison::Poison, error::Result, planted::planted};
 
 /// Shared by a producer and its flusher.
 #[derive(Debug)]
@@ -70,15 +66,6 @@ struct Running {
     target: u64,
     /// It was flushed, and its driver has not told its end (simulated disk only).
     flushed: bool,
-}
-
-/// The first sync or store that failed. A sync is never tried again: on Linux a second one can
-/// report success while the data is gone.
-#[derive(Debug)]
-struct Poison {
-    path: PathBuf,
-    kind: io::ErrorKind,
-    code: Option<i32>,
 }
 
 /// A sync that has begun.
@@ -481,8 +468,7 @@ struct PoisonOnPanic<'a>(&'a Durability);
 impl Drop for PoisonOnPanic<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let path = self.0.archive.path.clone();
-            let poison = Poison { path, kind: io::ErrorKind::Interrupted, code: None };
+            let poison = Poison::new(&self.0.archive.path, io::ErrorKind::Interrupted);
             self.0.poison.get_or_init(|| poison);
             let _ = self.0.telling(self.0.check());
         }
@@ -494,28 +480,6 @@ enum Task {
     Raise,
     Sync,
     WriteBack,
-}
-
-impl Poison {
-    fn of(error: &Error, archive: &Path) -> Self {
-        match error {
-            Error::Io { path, source, .. } => {
-                Self { path: path.clone(), kind: source.kind(), code: source.raw_os_error() }
-            }
-            Error::ReadOnlyFileSystem { path } => {
-                Self { path: path.clone(), kind: io::ErrorKind::ReadOnlyFilesystem, code: None }
-            }
-            Error::CutShort { path, .. } => {
-                Self { path: path.clone(), kind: io::ErrorKind::UnexpectedEof, code: None }
-            }
-            _ => Self { path: archive.into(), kind: io::ErrorKind::Other, code: None },
-        }
-    }
-
-    fn error(&self) -> Error {
-        let source = self.code.map_or_else(|| self.kind.into(), io::Error::from_raw_os_error);
-        Error::Poisoned { path: self.path.clone(), source }
-    }
 }
 
 /// Stores slots again that may be in the page cache only.

@@ -50,6 +50,14 @@ fn spoil(path: &Path, offset: u64) {
 
 /// All that can be received, and the first error other than that there is no more.
 fn received(queue: &Queue<Vec<u8>, Bytes>) -> (Vec<u64>, Option<Error>) {
+    received_as(queue, item)
+}
+
+/// The same, where the items are these.
+fn received_as(
+    queue: &Queue<Vec<u8>, Bytes>,
+    item: impl Fn(u64) -> Vec<u8>,
+) -> (Vec<u64>, Option<Error>) {
     let mut numbers = Vec::new();
     loop {
         match queue.try_recv() {
@@ -193,6 +201,10 @@ impl Codec<Vec<u8>> for Other {
 
 #[test]
 fn another_codec_tag_or_mode_is_refused_and_changes_nothing() {
+    for tag in ["a".repeat(65), "a\0b".into()] {
+        let refused = options().tag(tag).open::<Vec<u8>>("/nonexistent");
+        assert!(matches!(refused, Err(Error::InvalidTag { max_bytes: 64, .. })), "{refused:?}");
+    }
     let directory = filled();
     let other = QueueOptions::new(Other).mode(Mode::Durable(SyncPolicy::Always));
     let refused = other.open::<Vec<u8>>(directory.path());
@@ -275,25 +287,8 @@ fn a_spoilt_header_of_the_only_segment_is_told_after_a_death_too() {
     let queue = options().recovery(Recovery::SkipCorrupt).open(copy.path()).expect("it goes on");
     assert!(!queue.recovery().lost.is_empty());
     let number = queue.push(item(0)).expect("there is room").expect("a number");
-    let (numbers, error) = received_but(&queue, number);
+    let (numbers, error) = received_as(&queue, |_| item(0));
     assert!(error.is_none() && numbers == [number], "{numbers:?} {error:?}");
-}
-
-/// As `received`; the content of one item is not that of its number.
-fn received_but(queue: &Queue<Vec<u8>, Bytes>, other: u64) -> (Vec<u64>, Option<Error>) {
-    let mut numbers = Vec::new();
-    loop {
-        match queue.try_recv() {
-            Ok(delivery) => {
-                let expected = if delivery.number() == other { 0 } else { delivery.number() };
-                assert_eq!(*delivery, item(expected));
-                numbers.push(delivery.number());
-                delivery.ack();
-            }
-            Err(Error::Empty) => return (numbers, None),
-            Err(error) => return (numbers, Some(error)),
-        }
-    }
 }
 
 #[test]

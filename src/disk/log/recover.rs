@@ -174,13 +174,9 @@ impl Walk<'_> {
         Ok(Some(segment))
     }
 
-    /// Headers say it, and so do all whole frames of the last segment that can be read.
+    /// The header and the whole frames of the last segment that can be read say it.
     fn learn_what_was_durable(&mut self, firsts: &[u64]) -> Result<()> {
-        for &first in firsts {
-            if let Some(segment) = self.open(first)? {
-                self.durable = self.durable.max(segment.header.durable);
-            }
-        }
+        // What is known grows from one segment to the next.
         let mut readable = None;
         for &first in firsts.iter().rev() {
             readable = self.open(first)?;
@@ -190,6 +186,7 @@ impl Walk<'_> {
         }
         let Some(mut segment) = readable else { return Ok(()) };
         let last = segment.header.first;
+        self.durable = self.durable.max(segment.header.durable);
         let mut offset = SEGMENT_HEADER_BYTES as u64;
         while let Some((at, header)) = segment.next_frame(offset, last)? {
             self.durable = self.durable.max(header.durable);
@@ -301,9 +298,11 @@ impl Walk<'_> {
 
     /// Whether to go on with `first`, although what is before it from `end` on is not there.
     fn go_on(&mut self, end: u64, first: u64, path: &Path, is_last: bool) -> Result<bool> {
+        if first <= self.done {
+            return Ok(true);
+        }
         let was_durable = self.is_owed(end);
         match self.how {
-            _ if first <= self.done => Ok(true),
             Recovery::SkipCorrupt => {
                 self.miss(end..first, path, 0)?;
                 Ok(true)

@@ -1,7 +1,6 @@
 //! The end of a log, where frames are appended.
 
 use std::{
-    io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -157,14 +156,9 @@ impl LogWriter {
 
     fn begin(&self, path: &Path, bytes: u64, durable: u64) -> Result<Current> {
         let disk = &self.log.disk;
-        let making = |source: io::Error| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Error::DiskFull { path: path.into(), needed_bytes: bytes, source }
-            }
-            _ => Error::io("create", path)(source),
-        };
+        let making = || Error::making(path, bytes);
         let mut salt = [0; 4];
-        disk.random_bytes(&mut salt).map_err(making)?;
+        disk.random_bytes(&mut salt).map_err(making())?;
         let header = SegmentHeader {
             identity: self.log.identity.clone(),
             salt: u32::from_le_bytes(salt),
@@ -172,9 +166,9 @@ impl LogWriter {
             durable,
             time_ns: disk.unix_ns(),
         };
-        let file = disk.create(path, MODE).map_err(making)?;
-        file.allocate(bytes).map_err(making)?;
-        file.write_at(&header.encode(), 0).map_err(making)?;
+        let file = disk.create(path, MODE).map_err(making())?;
+        file.allocate(bytes).map_err(making())?;
+        file.write_at(&header.encode(), 0).map_err(making())?;
         Ok(Current {
             first: self.next,
             file: Arc::new(file),
