@@ -112,6 +112,15 @@ pub enum Error {
         /// What is there instead.
         found: Foreign,
     },
+    /// Compressed in a way that this build does not know.
+    #[error("{} is compressed in a way that this build cannot read (number {found}; 2 is zstd): \
+             build ringkeep with that feature, or use a newer one", path.display())]
+    UnknownCompression {
+        /// The file.
+        path: PathBuf,
+        /// What its header calls it.
+        found: u32,
+    },
     /// Written by a later ringkeep.
     #[error("{} has format version {found}, this ringkeep reads up to {supported}: \
              use a newer ringkeep", path.display())]

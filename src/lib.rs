@@ -14,6 +14,7 @@ mod queue;
 mod ring;
 
 pub use disk::codec::{Bytes, Codec, Postcard};
+pub use disk::compression::Compression;
 pub use disk::log::recover::{Recovery, RecoveryReport};
 pub use disk::sync::SyncPolicy;
 pub use error::{ArchiveId, CodecError, Corruption, Error, Foreign, Result};

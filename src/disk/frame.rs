@@ -9,14 +9,17 @@
 //! | 24 | 8 | time | when this was written, in nanoseconds since 1970 |
 //! | 32 | 4 | count | items, at least 1 |
 //! | 36 | 4 | body bytes | stored behind this header |
-//! | 40 | 4 | body checksum | CRC32 of the body |
-//! | 44 | 4 | - | zero |
+//! | 40 | 4 | body checksum | CRC32 of the body as it is stored |
+//! | 44 | 4 | raw bytes | of the body before it was compressed; the body bytes: it was not |
 //! | 48 | 4 each | lengths | of the items, in bytes |
 //! | .. | | items | back to back |
 //! | .. | to 8 | - | zeros up to a multiple of 8 |
 //!
+//! The body is the lengths and the items, compressed as the segment's header says.
+//!
 //! The salt is the segment's: a frame of another file, stored as somebody's item, is none here.
 
+use super::compression::Compression;
 use crate::error::Corruption;
 
 /// No item ever has this number, or a larger one.
@@ -61,6 +64,7 @@ pub(crate) struct FrameHeader {
     pub(crate) count: u32,
     pub(crate) body_bytes: u32,
     pub(crate) body_checksum: u32,
+    pub(crate) raw_bytes: u32,
 }
 
 impl FrameHeader {
@@ -83,6 +87,7 @@ impl FrameHeader {
         header[32..36].copy_from_slice(&self.count.to_le_bytes());
         header[36..40].copy_from_slice(&self.body_bytes.to_le_bytes());
         header[40..44].copy_from_slice(&self.body_checksum.to_le_bytes());
+        header[44..].copy_from_slice(&self.raw_bytes.to_le_bytes());
         let checksum = checksum(salt, &header[8..]);
         header[4..8].copy_from_slice(&checksum.to_le_bytes());
         header
@@ -110,6 +115,7 @@ impl FrameHeader {
             count: word(32),
             body_bytes: word(36),
             body_checksum: word(40),
+            raw_bytes: word(44),
         };
         let field = |field, value| Err(Corruption::Field { field, value });
         let lengths = u64::from(header.count) * LENGTH_BYTES as u64;
@@ -119,19 +125,29 @@ impl FrameHeader {
         if header.first.max(header.durable) >= NUMBER_END {
             return field("first", header.first);
         }
-        let body = u64::from(header.body_bytes);
-        if body < lengths || body > BODY_BYTES_MAX as u64 || header.frame_bytes() > room {
+        let (body, raw) = (u64::from(header.body_bytes), u64::from(header.raw_bytes));
+        if raw < lengths || raw > BODY_BYTES_MAX as u64 {
+            return field("raw bytes", raw);
+        }
+        if body > raw || header.frame_bytes() > room {
             return field("body bytes", body);
         }
         Ok(header)
     }
 
-    /// Checks the body; its items are the ones that were written.
+    /// Whether the body is stored otherwise than it was.
+    pub(crate) fn is_packed(&self) -> bool {
+        self.raw_bytes != self.body_bytes
+    }
+
+    /// Checks the body as it is stored: it is the one that was written.
+    pub(crate) fn check_stored(&self, stored: &[u8]) -> Result<(), Corruption> {
+        let (found, expected) = (self.body_checksum, crc32fast::hash(stored));
+        if found == expected { Ok(()) } else { Err(Corruption::Checksum { found, expected }) }
+    }
+
+    /// Checks the body as it was: its lengths are those of its items.
     pub(crate) fn check_body(&self, body: &[u8]) -> Result<(), Corruption> {
-        let (found, expected) = (self.body_checksum, crc32fast::hash(body));
-        if found != expected {
-            return Err(Corruption::Checksum { found, expected });
-        }
         let mut left = (body.len() - self.count as usize * LENGTH_BYTES) as u64;
         for length in lengths(body, self.count as usize) {
             let field = Corruption::Field { field: "length", value: length as u64 };
@@ -157,7 +173,8 @@ fn lengths(body: &[u8], count: usize) -> impl Iterator<Item = usize> + use<'_> {
     lengths.map(|length| u32::from_le_bytes(std::array::from_fn(|i| length[i])) as usize)
 }
 
-fn checksum(salt: u32, bytes: &[u8]) -> u32 {
+/// CRC32 of these bytes that only somebody who knows the salt comes to.
+pub(super) fn checksum(salt: u32, bytes: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new_with_initial(salt);
     hasher.update(bytes);
     hasher.finalize()
@@ -167,6 +184,8 @@ fn checksum(salt: u32, bytes: &[u8]) -> u32 {
 #[derive(Debug, Default)]
 pub(crate) struct FrameBuilder {
     bytes: Vec<u8>,
+    /// The same, with a compressed body.
+    packed: Vec<u8>,
     count: usize,
     added: usize,
 }
@@ -208,16 +227,21 @@ impl FrameBuilder {
         self.bytes.len() - HEADER_BYTES
     }
 
-    /// Checksum of the body: all that takes time, so that a lock need not be held for it.
-    pub(crate) fn seal(&mut self) -> SealedFrame<'_> {
+    /// Compresses the body and sums it: all that takes time, so that no lock is held for it.
+    pub(crate) fn seal(&mut self, compression: Compression) -> SealedFrame<'_> {
         debug_assert_eq!(self.added, self.count, "a frame has as many items as it began with");
-        let body_checksum = crc32fast::hash(&self.bytes[HEADER_BYTES..]);
-        SealedFrame { body_bytes: self.body_bytes(), body_checksum, builder: self }
+        self.packed.clear();
+        self.packed.resize(HEADER_BYTES, 0);
+        let is_packed = compression.pack(&self.bytes[HEADER_BYTES..], &mut self.packed);
+        let stored = if is_packed { &self.packed } else { &self.bytes };
+        let body_bytes = stored.len() - HEADER_BYTES;
+        let body_checksum = crc32fast::hash(&stored[HEADER_BYTES..]);
+        SealedFrame { raw_bytes: self.body_bytes(), body_bytes, body_checksum, builder: self }
     }
 
     /// Gives memory back that an unusually large frame took.
     pub(crate) fn shrink(&mut self, bytes_max: usize) {
-        if self.bytes.capacity() > bytes_max {
+        if self.bytes.capacity().max(self.packed.capacity()) > bytes_max {
             *self = Self::default();
         }
     }
@@ -227,6 +251,7 @@ impl FrameBuilder {
 #[derive(Debug)]
 pub(crate) struct SealedFrame<'a> {
     builder: &'a mut FrameBuilder,
+    raw_bytes: usize,
     body_bytes: usize,
     body_checksum: u32,
 }
@@ -256,8 +281,10 @@ impl SealedFrame<'_> {
             count: u32::try_from(self.builder.count).expect("a body has less than 2^28 items"),
             body_bytes: u32::try_from(self.body_bytes).expect("its length was checked"),
             body_checksum: self.body_checksum,
+            raw_bytes: u32::try_from(self.raw_bytes).expect("its length was checked"),
         };
-        let bytes = &mut self.builder.bytes;
+        let FrameBuilder { bytes, packed, .. } = &mut *self.builder;
+        let bytes = if header.is_packed() { packed } else { bytes };
         bytes.resize(frame_bytes(self.body_bytes), 0);
         bytes[..HEADER_BYTES].copy_from_slice(&header.encode(salt));
         bytes
@@ -266,7 +293,7 @@ impl SealedFrame<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{FrameBuilder, FrameHeader, HEADER_BYTES};
+    use super::{Compression, FrameBuilder, FrameHeader, HEADER_BYTES};
 
     const SALT: u32 = 0xA5A5;
 
@@ -280,14 +307,14 @@ mod tests {
             });
             added.expect("nothing fails");
         }
-        builder.seal().finish(SALT, 7, 5, 9).to_vec()
+        builder.seal(Compression::None).finish(SALT, 7, 5, 9).to_vec()
     }
 
     fn read(bytes: &[u8]) -> Option<(FrameHeader, Vec<Vec<u8>>)> {
         let header = bytes.first_chunk::<HEADER_BYTES>()?;
         let header = FrameHeader::decode(SALT, header, bytes.len() as u64).ok()?;
         let body = &bytes[HEADER_BYTES..][..header.body_bytes as usize];
-        header.check_body(body).ok()?;
+        header.check_stored(body).and_then(|()| header.check_body(body)).ok()?;
         Some((header, header.items(body).map(<[u8]>::to_vec).collect()))
     }
 
@@ -336,7 +363,7 @@ mod tests {
             });
             added.expect("nothing fails");
             builder.bytes[HEADER_BYTES..HEADER_BYTES + 4].copy_from_slice(&length.to_le_bytes());
-            let bytes = builder.seal().finish(SALT, 7, 5, 9).to_vec();
+            let bytes = builder.seal(Compression::None).finish(SALT, 7, 5, 9).to_vec();
             assert_eq!(read(&bytes).is_some(), fits, "{length}");
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Three copies, at 0, 4096 and 8192 of a file; the newest valid one counts. A mark is stored over
 //! the copy that is neither the newest one, which a process that dies in it falls back to, nor the
-//! newest one that was synced, which a power cut does.
+//! newest one that was synced, which a power cut does. Opening wipes a copy that is not whole.
 //!
 //! | offset | bytes | field | meaning |
 //! |---|---|---|---|
@@ -11,16 +11,17 @@
 //! | 16 | 16 | log | as in the segments |
 //! | 32 | 8 | done | items before it are not needed any more |
 //! | 40 | 8 | durable | items before it were durable when this was written |
-//! | 48 | 460 | - | zero |
+//! | 48 | 16 | boot | the boot of the machine in which this was written |
+//! | 64 | 444 | - | zero |
 //! | 508 | 4 | checksum | CRC32 of bytes 0 to 508 |
 
 use std::path::{Path, PathBuf};
 
 use super::{
     frame::NUMBER_END,
-    seam::{Disk, File},
+    seam::{BootId, Disk, File},
 };
-use crate::error::{Error, Result};
+use crate::error::{Corruption, Error, Result};
 
 const COPY_BYTES: usize = 512;
 /// A page each: no two of them are in flight because of one.
@@ -35,6 +36,7 @@ pub(crate) struct Mark {
     pub(crate) log: [u8; 16],
     pub(crate) done: u64,
     pub(crate) durable: u64,
+    pub(crate) boot: BootId,
 }
 
 /// The file that holds it.
@@ -54,8 +56,14 @@ impl MarkFile {
     pub(crate) fn open(disk: &Disk, path: &Path, mode: u32) -> Result<Self> {
         let io = |action| Error::io(action, path);
         let file = disk.create(path, mode).map_err(io("open"))?;
-        if file.length().map_err(io("look at"))? < FILE_BYTES {
-            file.allocate(FILE_BYTES).map_err(io("create"))?;
+        match file.length().map_err(io("look at"))? {
+            FILE_BYTES => {}
+            0 => file.allocate(FILE_BYTES).map_err(io("create"))?,
+            // Nothing here is written over that is not known to be a mark.
+            value => {
+                let source = Corruption::Field { field: "file bytes", value };
+                return Err(Error::damaged(path, 0)(source));
+            }
         }
         let mut mark = Self {
             file,
@@ -68,13 +76,17 @@ impl MarkFile {
         for (copy, offset) in COPIES.into_iter().enumerate() {
             let mut bytes = [0; COPY_BYTES];
             mark.file.read_at(&mut bytes, offset).map_err(io("read"))?;
-            if let Some((sequence, found)) = decode(&bytes)
-                && sequence > mark.sequence
-            {
-                (mark.sequence, mark.newest, mark.newest_copy) = (sequence, Some(found), copy);
+            match decode(&bytes) {
+                Some((sequence, found)) if sequence > mark.sequence => {
+                    (mark.sequence, mark.newest, mark.newest_copy) = (sequence, Some(found), copy);
+                }
+                Some(_) => {}
+                // What a crash left in part: the beginning of the next one, stored over it, could
+                // make it whole.
+                None => mark.file.write_at(&[0; COPY_BYTES], offset).map_err(io("write"))?,
             }
         }
-        // It may be in the cache alone, and the next one go over what was synced before it.
+        // The newest one may be in the cache alone, and the next one go over what was synced.
         mark.file.sync().map_err(io("sync"))?;
         mark.synced_copy = mark.newest_copy;
         Ok(mark)
@@ -113,6 +125,8 @@ fn encode(sequence: u64, mark: Mark) -> [u8; COPY_BYTES] {
     bytes[16..32].copy_from_slice(&mark.log);
     bytes[32..40].copy_from_slice(&mark.done.to_le_bytes());
     bytes[40..48].copy_from_slice(&mark.durable.to_le_bytes());
+    bytes[48..56].copy_from_slice(&mark.boot[0].to_le_bytes());
+    bytes[56..64].copy_from_slice(&mark.boot[1].to_le_bytes());
     let checksum = crc32fast::hash(&bytes[..CHECKSUM_AT]);
     bytes[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
     bytes
@@ -127,17 +141,25 @@ fn decode(bytes: &[u8; COPY_BYTES]) -> Option<(u64, Mark)> {
     if [8, 32, 40].into_iter().any(|at| long(at) >= NUMBER_END) {
         return None;
     }
-    let bytes_of_log = std::array::from_fn(|i| bytes[16 + i]);
-    Some((long(8), Mark { log: bytes_of_log, done: long(32), durable: long(40) }))
+    let whose = std::array::from_fn(|i| bytes[16 + i]);
+    let boot = [long(48), long(56)];
+    Some((long(8), Mark { log: whose, done: long(32), durable: long(40), boot }))
 }
 
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "test-util")]
+    use std::path::Path;
+
+    #[cfg(feature = "test-util")]
+    use super::MarkFile;
     use super::{Mark, decode, encode};
+    #[cfg(feature = "test-util")]
+    use crate::disk::{seam::Disk, sim::SimDisk};
 
     #[test]
     fn a_mark_comes_back_and_no_flipped_bit_passes() {
-        let mark = Mark { log: [3; 16], done: 70, durable: 90 };
+        let mark = Mark { log: [3; 16], done: 70, durable: 90, boot: [5, 6] };
         let bytes = encode(5, mark);
         assert_eq!(decode(&bytes), Some((5, mark)));
         for at in 0..bytes.len() * 8 {
@@ -145,5 +167,27 @@ mod tests {
             flipped[at / 8] ^= 1 << (at % 8);
             assert_eq!(decode(&flipped), None, "bit {at}");
         }
+    }
+
+    #[cfg(feature = "test-util")]
+    #[test]
+    fn what_is_left_of_a_mark_never_becomes_whole_while_the_next_one_is_stored() {
+        let sim = SimDisk::reliable(1);
+        let (disk, path) = (Disk::Sim(sim.clone()), Path::new("/sim/mark"));
+        let mark = |done| Mark { log: [3; 16], done, durable: 90, boot: [5, 6] };
+        let mut file = MarkFile::open(&disk, path, 0o600).expect("a file");
+        file.write(mark(1)).expect("a store");
+        // Of the one after it, all but the sequence, which is that of a later one.
+        let mut torn = encode(2, mark(7));
+        torn[8] = 3;
+        sim.poke(path, 0, &torn);
+        let mut file = MarkFile::open(&disk, path, 0o600).expect("a file");
+        assert_eq!(file.newest(), Some(mark(1)));
+        sim.poke(path, 0, &encode(2, mark(2))[..16]);
+        let found = MarkFile::open(&disk, path, 0o600).expect("a file").newest();
+        assert_eq!(found, Some(mark(1)), "one that died in its store");
+        file.write(mark(2)).expect("a store");
+        let found = MarkFile::open(&disk, path, 0o600).expect("a file").newest();
+        assert_eq!(found, Some(mark(2)));
     }
 }

@@ -1,6 +1,7 @@
 //! The ground floor: files, mapped bytes, logs and time. It knows no structure.
 
 pub(crate) mod codec;
+pub(crate) mod compression;
 pub(crate) mod frame;
 pub(crate) mod log;
 pub(crate) mod mark;
@@ -14,3 +15,4 @@ pub(crate) mod segment;
 #[cfg(feature = "test-util")]
 pub(crate) mod sim;
 pub(crate) mod sync;
+pub(crate) mod tail;

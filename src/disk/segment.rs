@@ -10,22 +10,25 @@
 //! | 40 | 8 | durable | one past the last item that was durable when this was made |
 //! | 48 | 8 | time | when this was made, in nanoseconds since 1970 |
 //! | 56 | 4 | kind | 1: a durable queue; 2: a queue that only spills |
-//! | 60 | 4 | - | zero |
+//! | 60 | 4 | compression | of the frames' bodies: 0 none, 1 LZ4 (blocks), 2 Zstandard |
 //! | 64 | 64 | codec | name of what makes bytes of items, padded with zeros |
 //! | 128 | 64 | tag | what the user says the items are, padded with zeros |
 //! | 192 | 316 | - | zero |
 //! | 508 | 4 | checksum | CRC32 of bytes 0 to 508 |
 //!
-//! Frames follow from byte 512 on. A segment ends where the next one begins, by number: what it
-//! holds beyond that was given up.
+//! Copies of the page in which it ends follow from byte 4096 on (`tail.rs`), and frames from byte
+//! 20480 on: no page is written for two reasons. A segment ends where the next one begins, by
+//! number: what it holds beyond that was given up.
 
 use std::ffi::OsStr;
 
-use super::frame::NUMBER_END;
+use super::{compression::Compression, frame::NUMBER_END, tail::COPIES_END};
 use crate::error::Corruption;
 
-/// Bytes of a segment's header; frames begin behind it.
+/// Bytes of a segment's header.
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 512;
+/// Where the first frame begins.
+pub(crate) const FRAMES_AT: u64 = COPIES_END;
 /// Bytes of the names in a header.
 pub(crate) const NAME_BYTES: usize = 64;
 
@@ -62,6 +65,7 @@ pub(crate) struct SegmentHeader {
     pub(crate) first: u64,
     pub(crate) durable: u64,
     pub(crate) time_ns: u64,
+    pub(crate) compression: Compression,
 }
 
 /// Why the beginning of a file is no header.
@@ -71,6 +75,8 @@ pub(crate) enum NotASegment {
     Foreign,
     /// A later format.
     Newer(u32),
+    /// Compressed in a way that this build does not know.
+    UnknownCompression(u32),
     /// It was one.
     Damaged(Corruption),
 }
@@ -87,6 +93,7 @@ impl SegmentHeader {
         put(40, &self.durable.to_le_bytes());
         put(48, &self.time_ns.to_le_bytes());
         put(56, &(self.identity.kind as u32 + 1).to_le_bytes());
+        put(60, &self.compression.number().to_le_bytes());
         put(64, self.identity.codec.as_bytes());
         put(128, self.identity.tag.as_bytes());
         let checksum = crc32fast::hash(&bytes[..CHECKSUM_AT]);
@@ -107,6 +114,8 @@ impl SegmentHeader {
         if word(8) != VERSION {
             return Err(NotASegment::Newer(word(8)));
         }
+        let unknown = NotASegment::UnknownCompression(word(60));
+        let compression = Compression::numbered(word(60)).ok_or(unknown)?;
         let damaged = |field, value| NotASegment::Damaged(Corruption::Field { field, value });
         let kind = match word(56) {
             1 => LogKind::Durable,
@@ -130,6 +139,7 @@ impl SegmentHeader {
             first: long(32),
             durable: long(40),
             time_ns: long(48),
+            compression,
         })
     }
 }
@@ -156,12 +166,16 @@ pub(crate) fn first_of_name(name: &OsStr) -> Option<u64> {
 mod tests {
     use std::ffi::OsStr;
 
-    use super::{LogIdentity, LogKind, NotASegment, SegmentHeader, first_of_name, name_of_segment};
+    use super::{
+        Compression, LogIdentity, LogKind, NotASegment, SegmentHeader, first_of_name,
+        name_of_segment,
+    };
 
     fn header() -> SegmentHeader {
         let (codec, tag) = ("postcard".into(), "frames of channel 7".into());
         let identity = LogIdentity { log: [7; 16], kind: LogKind::Spill, codec, tag };
-        SegmentHeader { identity, salt: 3, first: 40, durable: 30, time_ns: 99 }
+        let compression = Compression::Lz4;
+        SegmentHeader { identity, salt: 3, first: 40, durable: 30, time_ns: 99, compression }
     }
 
     #[test]

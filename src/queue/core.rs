@@ -26,7 +26,7 @@ use crate::{
             Log, Position,
             reader::LogReader,
             recover::{Recovery, RecoveryReport},
-            writer::LogWriter,
+            writer::{LogSync, LogWriter},
         },
         mark::{Mark, MarkFile},
         poison::Poison,
@@ -231,21 +231,31 @@ impl<T, C> Core<T, C> {
                 continue;
             }
             syncs.is_running = true;
-            let sync = MutexGuard::unlocked(&mut syncs, || self.writer.lock().begin_sync());
-            syncs.begun = sync.next;
-            let result = MutexGuard::unlocked(&mut syncs, || sync.run());
+            let begun = MutexGuard::unlocked(&mut syncs, || self.writer.lock().begin_sync());
+            let synced = begun.and_then(|sync| {
+                syncs.begun = sync.next;
+                MutexGuard::unlocked(&mut syncs, || self.run_sync(&sync))
+            });
             syncs.is_running = false;
-            match &result {
-                Ok(()) => self.durable.store(sync.next, Relaxed),
-                Err(error) => self.poison(error),
-            }
             self.synced.notify_all();
-            result?;
+            synced.inspect_err(|error| self.poison(error))?;
+        }
+        Ok(())
+    }
+
+    fn run_sync(&self, sync: &LogSync) -> Result<()> {
+        sync.run()?;
+        if let Some(mark) = &self.mark {
+            // Before anybody is told: whoever opens the queue in this boot stores again what is
+            // not known to be durable, and must not touch what is.
+            let mut mark = mark.lock();
+            self.write_mark(&mut mark, sync.next)?;
             if sync.made_segments() {
                 // A header alone says that there is a segment: the mark says so too.
-                MutexGuard::unlocked(&mut syncs, || self.sync_mark())?;
+                mark.sync()?;
             }
         }
+        self.durable.store(sync.next, Relaxed);
         Ok(())
     }
 
@@ -338,10 +348,10 @@ impl<T, C> Core<T, C> {
             return Ok(false);
         }
         let mut mark = self.mark.as_ref().map(Mutex::lock);
-        let done = self.state.lock().ranges.mark();
-        if let Some(mark) = &mut mark {
-            self.write_mark(mark, done)?;
-        }
+        let done = match &mut mark {
+            Some(mark) => self.write_mark(mark, self.durable())?,
+            None => self.state.lock().ranges.mark(),
+        };
         if !self.log.has_done(done) {
             return Ok(false);
         }
@@ -352,10 +362,15 @@ impl<T, C> Core<T, C> {
         self.log.retire(done).map(|()| true)
     }
 
-    fn write_mark(&self, mark: &mut MarkFile, done: u64) -> Result<()> {
-        let Some(newest) = mark.newest() else { return Ok(()) };
-        let next = Mark { done, durable: self.durable(), ..newest };
-        if next == newest { Ok(()) } else { mark.write(next) }
+    /// Stores how far the queue is done with, which it returns, and how far it is durable.
+    fn write_mark(&self, mark: &mut MarkFile, durable: u64) -> Result<u64> {
+        let done = self.state.lock().ranges.mark();
+        let Some(newest) = mark.newest() else { return Ok(done) };
+        let next = Mark { done, durable: durable.max(newest.durable), ..newest };
+        if next != newest {
+            mark.write(next)?;
+        }
+        Ok(done)
     }
 
     /// Makes all of it durable, the mark too.
@@ -375,9 +390,15 @@ impl<T, C> Core<T, C> {
     fn sync_mark(&self) -> Result<()> {
         let Some(mark) = &self.mark else { return Ok(()) };
         let mut mark = mark.lock();
-        let done = self.state.lock().ranges.mark();
-        let synced = self.write_mark(&mut mark, done).and_then(|()| mark.sync());
+        let synced = self.write_mark(&mut mark, self.durable()).and_then(|_| mark.sync());
         synced.inspect_err(|error| self.poison(error))
+    }
+
+    /// What opening gave up behind the last item is not looked at again.
+    pub(super) fn cut_off(&self) -> Result<()> {
+        let mut writer = self.writer.lock();
+        writer.begin_anew(self.durable())?;
+        writer.begin_sync()?.run()
     }
 
     /// All is done with, and the limit on the disk leaves no room beside it: its files go.

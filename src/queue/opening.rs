@@ -20,11 +20,11 @@ use crate::{
         log::{
             Log, LogShape, MODE,
             reader::SegmentReader,
-            recover::{Recovered, RecoveryReport, recover},
+            recover::{Recovered, Recovery, RecoveryReport, recover},
             segments_in,
         },
         mark::{Mark, MarkFile},
-        seam::{Disk, File, refuse_network_file_system},
+        seam::{BootId, Disk, File, refuse_network_file_system},
         segment::{LogIdentity, LogKind, NAME_BYTES, name_of_segment},
     },
     error::{Error, Result},
@@ -58,11 +58,12 @@ where
     let (mark, found) = match mode {
         Mode::Spill => (None, empty(&disk, directory)?),
         Mode::Durable(_) => {
-            let (mut mark, log) = open_mark(&disk, directory, identity.log)?;
+            let boot = disk.boot_id().map_err(Error::io("learn the boot id for", directory))?;
+            let (mut mark, log) = open_mark(&disk, directory, identity.log, boot)?;
             identity.log = log;
-            let found = recover(&disk, directory, &identity, mark.newest(), recovery)?;
+            let found = recover(&disk, directory, &identity, mark.newest(), boot, recovery)?;
             let Recovered { first, next, .. } = found;
-            mark.write(Mark { log, done: first, durable: next })?;
+            mark.write(Mark { log, done: first, durable: next, boot })?;
             mark.sync()?;
             (Some(Mutex::new(mark)), found)
         }
@@ -73,7 +74,11 @@ where
     let shape = LogShape { segment_bytes, ..shape };
     let log = Arc::new(Log::new(disk, directory.into(), identity, shape, segments));
     log.retire(first)?;
+    let cuts_off = recovery == Recovery::TruncateTail && !report.lost.is_empty();
     let core = Core::new(codec, mode, recovery, limits, log, mark, lock, first..next, report);
+    if cuts_off {
+        core.cut_off()?;
+    }
     let core = Arc::new(core);
     let ticker = Ticker::start(&core)?.map(Arc::new);
     Ok(Queue { core, ticker })
@@ -130,7 +135,12 @@ fn of_another_kind(path: PathBuf, found: LogKind) -> Error {
 }
 
 /// The mark, and the log that it is of: this one, if there was none.
-fn open_mark(disk: &Disk, directory: &Path, new: [u8; 16]) -> Result<(MarkFile, [u8; 16])> {
+fn open_mark(
+    disk: &Disk,
+    directory: &Path,
+    new: [u8; 16],
+    boot: BootId,
+) -> Result<(MarkFile, [u8; 16])> {
     refuse_kind(disk, directory, LogKind::Spill)?;
     let path = directory.join(MARK);
     let mut mark = MarkFile::open(disk, &path, MODE)?;
@@ -146,7 +156,7 @@ fn open_mark(disk: &Disk, directory: &Path, new: [u8; 16]) -> Result<(MarkFile, 
     });
     let log = logs.next().unwrap_or(new);
     if firsts.is_empty() {
-        mark.write(Mark { log, done: 0, durable: 0 })?;
+        mark.write(Mark { log, done: 0, durable: 0, boot })?;
         mark.sync()?;
         disk.sync_directory(directory).map_err(Error::io("sync", directory))?;
     }

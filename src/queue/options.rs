@@ -6,6 +6,7 @@ use super::{Queue, opening};
 use crate::{
     disk::{
         codec::{Codec, Postcard},
+        compression::Compression,
         log::{LogShape, recover::Recovery},
         seam::Disk,
         sync::SyncPolicy,
@@ -126,7 +127,11 @@ impl<C> QueueOptions<C> {
                 items_max: u64::MAX,
                 when_full: WhenFull::default(),
             },
-            shape: LogShape { segment_bytes: SEGMENT_BYTES, segment_age: None },
+            shape: LogShape {
+                segment_bytes: SEGMENT_BYTES,
+                segment_age: None,
+                compression: Compression::None,
+            },
             disk: Disk::default(),
         }
     }
@@ -199,7 +204,8 @@ impl<C> QueueOptions<C> {
 
     /// Disk that the queue takes at most. Default: as much as there is.
     ///
-    /// It is taken segment by segment, see [`segment_bytes`](Self::segment_bytes).
+    /// It is taken segment by segment, see [`segment_bytes`](Self::segment_bytes); the smallest one
+    /// takes 24 KiB.
     ///
     /// # Examples
     ///
@@ -244,9 +250,9 @@ impl<C> QueueOptions<C> {
         self
     }
 
-    /// Bytes of a file on the disk: they are taken when it begins, and given back when all its
-    /// items are acknowledged. Default: 16 MiB; at least 4 KiB. What is larger gets a file of its
-    /// own.
+    /// Bytes that a file on the disk has for items, beside 20 KiB of its own: they are taken when
+    /// it begins, and given back when all its items are acknowledged. Default: 16 MiB; at least 4 KiB.
+    /// What is larger gets a file of its own.
     ///
     /// # Examples
     ///
@@ -275,6 +281,27 @@ impl<C> QueueOptions<C> {
     #[must_use]
     pub fn segment_age(mut self, age: Duration) -> Self {
         self.shape.segment_age = Some(age);
+        self
+    }
+
+    /// How what is stored from now on is made smaller. Default: [`Compression::None`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringkeep::{Bytes, Compression, Mode, QueueOptions, SyncPolicy};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let options = QueueOptions::new(Bytes)
+    ///     .mode(Mode::Durable(SyncPolicy::Never))
+    ///     .compression(Compression::Lz4);
+    /// options.open(directory.path())?.push(vec![7; 5000])?;
+    /// assert_eq!(options.open(directory.path())?.pop()?, vec![7; 5000]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.shape.compression = compression;
         self
     }
 

@@ -98,7 +98,7 @@ impl<T, C: Codec<T>> Core<T, C> {
         let count = all.as_ref().len() as u64;
         let mut builder = self.take_builder();
         let pushed = self.encode(all.as_ref(), &mut builder).and_then(|()| {
-            let mut frame = builder.seal();
+            let mut frame = builder.seal(self.log.shape.compression);
             self.until_pushed(count, wait, || self.try_disk(items, &mut frame))
         });
         self.give_builder(builder);
@@ -337,7 +337,8 @@ impl<T, C: Codec<T>> Core<T, C> {
                 let encoded = builder.add(|out| self.codec.encode(&entry.item, out));
                 encoded.map_err(|source| Error::Encode { source })?;
             }
-            self.append(writer, first, &mut builder.seal())?.ok_or(Error::Full)
+            self.append(writer, first, &mut builder.seal(self.log.shape.compression))?
+                .ok_or(Error::Full)
         };
         let written = encode();
         self.give_builder(builder);

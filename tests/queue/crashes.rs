@@ -7,7 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ringkeep::{Bytes, Crash, Delivery, Mode, Queue, QueueOptions, Recovery, SimDisk, SyncPolicy};
+use ringkeep::{
+    Bytes, Compression, Crash, Delivery, Mode, Queue, QueueOptions, Recovery, SimDisk, SyncPolicy,
+};
 
 const CRASHES: u64 = 10_000;
 const PATH: &str = "/sim/queue";
@@ -30,6 +32,7 @@ struct Seen {
     received: u64,
     lost: u64,
     torn: u64,
+    torn_pages: u64,
     again: u64,
     above_durable: u64,
     segments: u64,
@@ -54,7 +57,8 @@ impl Driver {
         let options = QueueOptions::new(Bytes)
             .mode(Mode::Durable(policy))
             .recovery([Recovery::Fail, Recovery::TruncateTail][random.usize(..2)])
-            .segment_bytes(random.u64(..9000));
+            .segment_bytes(random.u64(..9000))
+            .compression([Compression::None, Compression::Lz4][random.usize(..2)]);
         Self { random, disk, options, oracle: Oracle::default() }
     }
 
@@ -64,7 +68,8 @@ impl Driver {
 
     fn item(&mut self) -> Vec<u8> {
         let bytes = [3, 40, 400, 2_500][self.random.usize(..4)];
-        (0..self.random.usize(..bytes)).map(|_| self.random.u8(..)).collect()
+        let values = [2, 255][self.random.usize(..2)];
+        (0..self.random.usize(..bytes)).map(|_| self.random.u8(..values)).collect()
     }
 
     /// Works until it dies or has done enough.
@@ -181,7 +186,11 @@ impl Driver {
         self.disk.kill();
         drop(opened);
         if crash == Crash::Cut {
-            self.disk.cut_power();
+            if self.random.u8(..3) == 0 {
+                seen.torn_pages += self.disk.tear_power().len() as u64;
+            } else {
+                self.disk.cut_power();
+            }
         }
         let phase = match (crash, fired, is_open) {
             (_, None, _) => "at rest",
@@ -209,7 +218,8 @@ fn what_was_promised_is_there_after_any_crash() {
         }
     }
     println!("{seen:#?}");
-    let each = [seen.received, seen.lost, seen.torn, seen.again, seen.above_durable];
+    let each =
+        [seen.received, seen.lost, seen.torn, seen.torn_pages, seen.again, seen.above_durable];
     assert!(each.iter().all(|&count| count > 100) && seen.segments > 3, "{seen:?}");
     assert!(seen.crashes.len() == 5 && seen.crashes.values().all(|&count| count > 100), "{seen:?}");
 }

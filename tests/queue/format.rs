@@ -42,10 +42,11 @@ fn the_files_of_a_queue_are_as_their_document_says() {
     assert_eq!(bytes[16..32], newest[16..32], "of one log");
     assert_eq!((long(&bytes, 32), long(&bytes, 40), word(&bytes, 56)), (0, 0, 1));
     assert_eq!((&bytes[64..70], &bytes[128..135]), (&b"bytes\0"[..], &b"orders\0"[..]));
+    assert_eq!(word(&bytes, 60), 0, "not compressed");
     assert_eq!(word(&bytes, 508), crc(0, &bytes[..508]));
 
     let salt = word(&bytes, 12);
-    let (mut at, mut frames) = (512, Vec::new());
+    let (mut at, mut frames) = (20480, Vec::new());
     while at < bytes.len() {
         let frame = &bytes[at..];
         assert_eq!(&frame[..4], b"RKfr");

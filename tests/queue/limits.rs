@@ -7,7 +7,8 @@ use std::{
 };
 
 use ringkeep::{
-    Bytes, Codec, CodecError, Error, Mode, Queue, QueueOptions, SimDisk, SyncPolicy, WhenFull,
+    Bytes, Codec, CodecError, Compression, Error, Mode, Queue, QueueOptions, SimDisk, SyncPolicy,
+    WhenFull,
 };
 use rustix::io::Errno;
 
@@ -101,7 +102,7 @@ fn a_full_queue_does_what_it_is_told() {
 fn a_limit_on_the_disk_holds_in_both_modes() {
     for mode in [Mode::Spill, Mode::Durable(SyncPolicy::Never)] {
         let disk = SimDisk::reliable(1);
-        let options = spilling(&disk).mode(mode).disk_bytes_max(100_000);
+        let options = spilling(&disk).mode(mode).disk_bytes_max(300_000);
         let queue = options.when_full(WhenFull::Reject).open("/sim/queue").expect("a queue");
         let mut pushed = 0;
         let refused = loop {
@@ -109,7 +110,7 @@ fn a_limit_on_the_disk_holds_in_both_modes() {
                 Ok(_) => pushed += 1,
                 Err(error) => break error,
             }
-            assert!(queue.stats().disk_bytes <= 100_000);
+            assert!(queue.stats().disk_bytes <= 300_000);
             assert!(pushed < 10_000);
         };
         assert!(matches!(*refused.source, Error::Full) && refused.item.is_some(), "{refused:?}");
@@ -262,7 +263,7 @@ fn a_codec_that_panics_costs_no_item() {
 fn an_empty_queue_always_has_room_however_little_disk_it_may_take() {
     for mode in [Mode::Spill, Mode::Durable(SyncPolicy::Never)] {
         let disk = SimDisk::reliable(1);
-        let options = spilling(&disk).mode(mode).disk_bytes_max(6_000).segment_bytes(4096);
+        let options = spilling(&disk).mode(mode).disk_bytes_max(30_000).segment_bytes(4096);
         let queue = options.open("/sim/queue").expect("a queue");
         for _ in 0..200 {
             queue.try_push(vec![5; 100]).expect("there is room");
@@ -274,7 +275,7 @@ fn an_empty_queue_always_has_room_however_little_disk_it_may_take() {
 #[test]
 fn dropping_stops_where_it_would_free_nothing() {
     let disk = SimDisk::reliable(1);
-    let options = spilling(&disk).mode(Mode::Durable(SyncPolicy::Never)).disk_bytes_max(20_000);
+    let options = spilling(&disk).mode(Mode::Durable(SyncPolicy::Never)).disk_bytes_max(60_000);
     let options = options.segment_bytes(4096).when_full(WhenFull::DropOldest);
     let queue = options.open("/sim/queue").expect("a queue");
     queue.push(vec![6; 100]).expect("there is room");
@@ -337,4 +338,26 @@ fn numbers_beyond_all_reason_are_made_reasonable() {
     // No file system has such a file.
     queue.push(vec![1]).expect_err("it has no room");
     assert!(queue.is_empty());
+}
+
+#[test]
+fn what_is_compressed_takes_less_disk_and_any_queue_reads_it() {
+    let disk = SimDisk::reliable(1);
+    let options = QueueOptions::new(Bytes).mode(Mode::Durable(SyncPolicy::Never)).on(&disk);
+    let item = |number: u8| [vec![number; 900], b"and its end".to_vec()].concat();
+    let mut sizes = Vec::new();
+    for (at, compression) in [Compression::None, Compression::Lz4].into_iter().enumerate() {
+        let queue = options.clone().compression(compression).open(format!("/sim/{at}"));
+        let queue = queue.expect("a queue");
+        for number in 0..100 {
+            queue.push(item(number)).expect("there is room");
+        }
+        drop(queue);
+        let queue = options.open(format!("/sim/{at}")).expect("it opens");
+        sizes.push(queue.stats().disk_bytes - 20_480);
+        for number in 0..100 {
+            assert_eq!(queue.pop().expect("an item"), item(number));
+        }
+    }
+    assert!(sizes[1] * 5 < sizes[0], "{sizes:?}");
 }

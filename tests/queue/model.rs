@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use ringkeep::{Bytes, Delivery, Error, Mode, Queue, QueueOptions, Recovery, SimDisk, SyncPolicy};
+use ringkeep::{
+    Bytes, Compression, Delivery, Error, Mode, Queue, QueueOptions, Recovery, SimDisk, SyncPolicy,
+};
 
 type Held = Delivery<Vec<u8>, Bytes>;
 
@@ -88,6 +90,7 @@ impl Driver {
             .recovery(Recovery::Fail)
             .memory_bytes(random.usize(..100_000))
             .segment_bytes(random.u64(..100_000))
+            .compression([Compression::None, Compression::Lz4][random.usize(..2)])
             .on(&disk);
         let queue = Some(options.open("/sim/queue").expect("a queue"));
         Self { random, disk, options, mode, queue, held: Vec::new(), model: Model::default() }

@@ -23,8 +23,9 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
+    compression::Compression,
     seam::Disk,
-    segment::{LogIdentity, SEGMENT_HEADER_BYTES, first_of_name, name_of_segment},
+    segment::{FRAMES_AT, LogIdentity, first_of_name, name_of_segment},
 };
 use crate::error::{Error, Result};
 
@@ -81,13 +82,14 @@ impl Segments {
     }
 }
 
-/// How large segments become, and how old.
+/// How large segments become, how old, and what their frames are like.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LogShape {
     /// Bytes of a segment; a frame that is longer gets one of its own.
     pub(crate) segment_bytes: u64,
     /// A segment that is older takes no more frames.
     pub(crate) segment_age: Option<Duration>,
+    pub(crate) compression: Compression,
 }
 
 /// A file of the log.
@@ -110,7 +112,7 @@ pub(crate) struct Position {
 impl Position {
     /// Of the first frame of a segment.
     pub(crate) fn first_of(segment: u64) -> Self {
-        Self { segment, offset: SEGMENT_HEADER_BYTES as u64 }
+        Self { segment, offset: FRAMES_AT }
     }
 }
 

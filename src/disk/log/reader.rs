@@ -11,7 +11,8 @@ use crate::{
     disk::{
         frame::{ALIGN, FrameHeader, HEADER_BYTES, body_bytes_claimed, is_magic},
         seam::{Access, Disk, File},
-        segment::{NotASegment, SEGMENT_HEADER_BYTES, SegmentHeader},
+        segment::{FRAMES_AT, NotASegment, SEGMENT_HEADER_BYTES, SegmentHeader},
+        tail::TailCopy,
     },
     error::{Corruption, Error, Result},
 };
@@ -56,7 +57,7 @@ impl LogReader {
             let offset = position.offset;
             position.offset += header.frame_bytes();
             if item < header.end() {
-                return Ok((header, segment.body(&header, offset)));
+                return Ok((header, segment.body(&header, offset)?));
             }
         }
     }
@@ -103,8 +104,26 @@ pub(crate) struct SegmentReader {
     pub(crate) header: SegmentHeader,
     /// Length of the file.
     pub(crate) bytes: u64,
-    chunk: Vec<u8>,
-    chunk_at: u64,
+    /// Count where they differ from the file.
+    copies: Vec<TailCopy>,
+    chunk: Chunk,
+    /// A body that was compressed.
+    unpacked: Vec<u8>,
+}
+
+/// What was read of a file.
+#[derive(Debug, Default)]
+struct Chunk {
+    at: u64,
+    bytes: Vec<u8>,
+}
+
+impl Chunk {
+    fn get(&self, offset: u64, count: u64) -> Option<&[u8]> {
+        let at = usize::try_from(offset.checked_sub(self.at)?).ok()?;
+        let count = usize::try_from(count).ok()?;
+        self.bytes.get(at..at.checked_add(count)?)
+    }
 }
 
 impl SegmentReader {
@@ -127,23 +146,31 @@ impl SegmentReader {
             NotASegment::Newer(found) => {
                 Error::NewerFormat { path: path.into(), found, supported: 1 }
             }
+            NotASegment::UnknownCompression(found) => {
+                Error::UnknownCompression { path: path.into(), found }
+            }
             NotASegment::Foreign => {
                 let value = u64::from_le_bytes(std::array::from_fn(|i| header[i]));
                 Error::damaged(path, 0)(Corruption::Field { field: "magic", value })
             }
             NotASegment::Damaged(source) => Error::damaged(path, 0)(source),
         })?;
-        let chunk = Vec::new();
-        Ok(Self { file, path: path.into(), header, bytes, chunk, chunk_at: 0 })
+        let copies = if bytes < FRAMES_AT {
+            Vec::new()
+        } else {
+            TailCopy::read_all(&file, header.salt).map_err(Error::io("read", path))?
+        };
+        let (chunk, unpacked) = (Chunk::default(), Vec::new());
+        Ok(Self { file, path: path.into(), header, bytes, copies, chunk, unpacked })
     }
 
     /// The header of the frame that begins here; its body is whole, and fetched.
     pub(crate) fn frame_at(&mut self, offset: u64) -> Result<FrameHeader> {
-        let is_fetched = self.fetched(offset, HEADER_BYTES as u64).is_some();
+        let is_fetched = self.chunk.get(offset, HEADER_BYTES as u64).is_some();
         match self.try_frame_at(offset) {
             // It may have been fetched before it was written.
             Err(Error::Damaged { .. }) if is_fetched => {
-                self.chunk.clear();
+                self.chunk.bytes.clear();
                 self.try_frame_at(offset)
             }
             found => found,
@@ -157,34 +184,35 @@ impl SegmentReader {
         let header = FrameHeader::decode(self.header.salt, &header, room);
         let header = header.map_err(Error::damaged(&self.path, offset))?;
         let body = self.fetch(offset + HEADER_BYTES as u64, header.body_bytes.into())?;
-        let checked = header.check_body(body);
-        checked.map_err(Error::damaged(&self.path, offset))?;
+        header.check_stored(body).map_err(Error::damaged(&self.path, offset))?;
         Ok(header)
     }
 
     /// The body of the frame that was looked at last, and began here.
-    fn body(&self, header: &FrameHeader, offset: u64) -> &[u8] {
-        let body = self.fetched(offset + HEADER_BYTES as u64, header.body_bytes.into());
-        body.expect("the frame was looked at")
-    }
-
-    fn fetched(&self, offset: u64, count: u64) -> Option<&[u8]> {
-        let at = usize::try_from(offset.checked_sub(self.chunk_at)?).ok()?;
-        let count = usize::try_from(count).ok()?;
-        self.chunk.get(at..at.checked_add(count)?)
+    fn body(&mut self, header: &FrameHeader, offset: u64) -> Result<&[u8]> {
+        let stored = self.chunk.get(offset + HEADER_BYTES as u64, header.body_bytes.into());
+        let mut body = stored.expect("the frame was looked at");
+        let damaged = |source| Error::damaged(&self.path, offset)(source);
+        if header.is_packed() {
+            let (raw_bytes, out) = (header.raw_bytes as usize, &mut self.unpacked);
+            self.header.compression.unpack(body, raw_bytes, out).map_err(damaged)?;
+            body = out;
+        }
+        header.check_body(body).map_err(damaged)?;
+        Ok(body)
     }
 
     /// Bytes of the file, which come with those behind them.
     fn fetch(&mut self, offset: u64, count: u64) -> Result<&[u8]> {
-        if self.fetched(offset, count).is_none() {
+        if self.chunk.get(offset, count).is_none() {
             self.read_chunk(offset, count)?;
         }
-        Ok(self.fetched(offset, count).expect("it was read"))
+        Ok(self.chunk.get(offset, count).expect("it was read"))
     }
 
     fn read_chunk(&mut self, offset: u64, count: u64) -> Result<()> {
         let end = offset.saturating_add(count);
-        self.chunk.clear();
+        self.chunk.bytes.clear();
         let is_short = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
         loop {
             if end > self.bytes {
@@ -192,13 +220,13 @@ impl SegmentReader {
                 return Err(Error::damaged(&self.path, offset)(source));
             }
             let length = count.max(CHUNK_BYTES.min(self.bytes - offset));
-            self.chunk.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
-            let read = self.file.read_at(&mut self.chunk, offset);
+            self.chunk.bytes.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
+            let read = self.file.read_at(&mut self.chunk.bytes, offset);
             match read {
                 Ok(()) => break,
                 // Its writer ended it, and gave back what it did not need.
                 Err(error) if is_short(&error) => {
-                    self.chunk.clear();
+                    self.chunk.bytes.clear();
                     let bytes = self.file.length().map_err(Error::io("look at", &self.path))?;
                     if bytes >= self.bytes {
                         return Err(Error::io("read", &self.path)(error));
@@ -206,12 +234,15 @@ impl SegmentReader {
                     self.bytes = bytes;
                 }
                 Err(error) => {
-                    self.chunk.clear();
+                    self.chunk.bytes.clear();
                     return Err(Error::io("read", &self.path)(error));
                 }
             }
         }
-        self.chunk_at = offset;
+        for copy in &self.copies {
+            copy.lay_over(&mut self.chunk.bytes, offset);
+        }
+        self.chunk.at = offset;
         Ok(())
     }
 
@@ -250,7 +281,7 @@ impl SegmentReader {
     ) -> Result<Option<(u64, FrameHeader)>> {
         let mut offset = offset.next_multiple_of(ALIGN as u64);
         // What is there now counts, not what was there when it was fetched.
-        self.chunk.clear();
+        self.chunk.bytes.clear();
         // Headers that overlap, as no writer leaves them, must not be read again and again.
         let mut left = self.bytes.saturating_mul(4);
         while left > 0 {

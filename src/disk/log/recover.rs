@@ -9,7 +9,8 @@
 //!
 //! Nothing is changed before all is judged. What is kept and not known to be durable is stored
 //! again and synced: after a sync that failed, the page cache may hold what the disk does not, and
-//! call it clean. Dying in here and opening again comes to the same.
+//! call it clean. (What was written in an earlier boot is on the disk, or it would not be here.)
+//! Dying in here and opening again comes to the same.
 
 use std::{
     ops::Range,
@@ -21,8 +22,8 @@ use crate::{
     disk::{
         frame::ALIGN,
         mark::Mark,
-        seam::{Access, Disk},
-        segment::{LogIdentity, LogKind, SEGMENT_HEADER_BYTES, name_of_segment},
+        seam::{Access, BootId, Disk},
+        segment::{FRAMES_AT, LogIdentity, LogKind, SEGMENT_HEADER_BYTES, name_of_segment},
     },
     error::{Corruption, Error, Result},
 };
@@ -100,6 +101,7 @@ pub(crate) fn recover(
     directory: &Path,
     wanted: &LogIdentity,
     mark: Option<Mark>,
+    boot: BootId,
     how: Recovery,
 ) -> Result<Recovered> {
     let firsts = segments_in(disk, directory)?;
@@ -112,6 +114,7 @@ pub(crate) fn recover(
         how,
         done,
         durable: mark.map_or(0, |mark| mark.durable),
+        is_same_boot: mark.is_none_or(|mark| mark.boot == boot),
         report: RecoveryReport::default(),
         kept: Vec::new(),
         again: Vec::new(),
@@ -137,6 +140,8 @@ struct Walk<'a> {
     /// Items before it are not needed.
     done: u64,
     durable: u64,
+    /// What is not known to be durable may be in the cache alone.
+    is_same_boot: bool,
     report: RecoveryReport,
     kept: Vec<Segment>,
     /// Segments with whole frames that may not be on the disk, and where these begin and end.
@@ -187,7 +192,7 @@ impl Walk<'_> {
         let Some(mut segment) = readable else { return Ok(()) };
         let last = segment.header.first;
         self.durable = self.durable.max(segment.header.durable);
-        let mut offset = SEGMENT_HEADER_BYTES as u64;
+        let mut offset = FRAMES_AT;
         while let Some((at, header)) = segment.next_frame(offset, last)? {
             self.durable = self.durable.max(header.durable);
             offset = at + header.frame_bytes();
@@ -242,13 +247,13 @@ impl Walk<'_> {
             return Ok(next);
         }
         let mut end = segment.header.first;
-        let mut offset = SEGMENT_HEADER_BYTES as u64;
+        let mut offset = FRAMES_AT;
         let mut again = None;
         loop {
             match segment.frame_at(offset) {
                 Ok(header) if header.first == end && next.is_none_or(|next| end < next) => {
                     end = header.end();
-                    if end > self.durable {
+                    if end > self.durable && self.is_same_boot {
                         again.get_or_insert(offset);
                     }
                     offset += header.frame_bytes();
@@ -374,7 +379,9 @@ impl Walk<'_> {
         for (first, bytes) in &self.again {
             let path = self.path(*first);
             let file = self.disk.open(&path, Access::Write).map_err(Error::io("open", &path))?;
-            let header = 0..SEGMENT_HEADER_BYTES as u64;
+            // What is durable is not touched.
+            let header_bytes = if *first < self.durable { 0 } else { SEGMENT_HEADER_BYTES as u64 };
+            let header = 0..header_bytes;
             for Range { start, end } in [header, bytes.clone()] {
                 for offset in (start..end).step_by(usize::try_from(AGAIN_BYTES).unwrap_or(1)) {
                     let length = (end - offset).min(AGAIN_BYTES);

@@ -11,7 +11,8 @@ use crate::{
     disk::{
         frame::{HEADER_BYTES, SealedFrame},
         seam::{Disk, File},
-        segment::{SEGMENT_HEADER_BYTES, SegmentHeader},
+        segment::{FRAMES_AT, SegmentHeader},
+        tail::TailCopies,
     },
     error::{Error, Result},
 };
@@ -42,6 +43,7 @@ struct Current {
     bytes: u64,
     began: Duration,
     is_dirty: bool,
+    tail_copies: TailCopies,
 }
 
 /// What has to be synced before everything up to `next` is durable.
@@ -88,8 +90,7 @@ impl LogWriter {
     }
 
     fn segment_bytes(&self, frame_bytes: u64) -> u64 {
-        let header = SEGMENT_HEADER_BYTES as u64;
-        self.log.shape.segment_bytes.max(frame_bytes) + header
+        self.log.shape.segment_bytes.max(frame_bytes) + FRAMES_AT
     }
 
     fn fits(&self, frame_bytes: u64) -> bool {
@@ -97,6 +98,12 @@ impl LogWriter {
         let age = self.log.shape.segment_age.unwrap_or(Duration::MAX);
         let is_old = self.log.disk.now().saturating_sub(current.began) >= age;
         current.offset + frame_bytes <= current.bytes && !is_old
+    }
+
+    /// Begins a segment without a frame: what lies behind the last item of the one before it is
+    /// given up.
+    pub(crate) fn begin_anew(&mut self, durable: u64) -> Result<()> {
+        self.rotate(0, durable)
     }
 
     /// Appends a frame whose first item has this number, [`next`](Self::next) or a later one; where
@@ -165,6 +172,7 @@ impl LogWriter {
             first: self.next,
             durable,
             time_ns: disk.unix_ns(),
+            compression: self.log.shape.compression,
         };
         let file = disk.create(path, MODE).map_err(making())?;
         file.allocate(bytes).map_err(making())?;
@@ -174,10 +182,11 @@ impl LogWriter {
             file: Arc::new(file),
             path: path.into(),
             salt: header.salt,
-            offset: SEGMENT_HEADER_BYTES as u64,
+            offset: FRAMES_AT,
             bytes,
             began: disk.now(),
             is_dirty: true,
+            tail_copies: TailCopies::default(),
         })
     }
 
@@ -192,16 +201,18 @@ impl LogWriter {
     }
 
     /// What has to be synced so that everything appended before is durable.
-    pub(crate) fn begin_sync(&mut self) -> LogSync {
+    pub(crate) fn begin_sync(&mut self) -> Result<LogSync> {
         let mut files = std::mem::take(&mut self.unsynced);
         if let Some(current) = &mut self.current
             && std::mem::take(&mut current.is_dirty)
         {
+            let Current { file, path, salt, offset, tail_copies, .. } = current;
+            tail_copies.store(file, *salt, *offset).map_err(Error::io("write", path))?;
             files.push((Arc::clone(&current.file), current.path.clone()));
         }
         let has_new_names = std::mem::take(&mut self.has_new_names);
         let directory = has_new_names.then(|| self.log.directory.clone());
-        LogSync { disk: self.log.disk.clone(), files, directory, next: self.next }
+        Ok(LogSync { disk: self.log.disk.clone(), files, directory, next: self.next })
     }
 
     /// Ends the current segment, so that the disk has no more of it than its frames.
