@@ -251,8 +251,8 @@ impl<C> QueueOptions<C> {
     }
 
     /// Bytes that a file on the disk has for items, beside 20 KiB of its own: they are taken when
-    /// it begins, and given back when all its items are acknowledged. Default: 16 MiB; at least 4 KiB.
-    /// What is larger gets a file of its own.
+    /// it begins, and given back when all its items are acknowledged. Default: 16 MiB; at least
+    /// 4 KiB. What is larger gets a file of its own.
     ///
     /// # Examples
     ///

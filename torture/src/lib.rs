@@ -12,6 +12,7 @@ pub mod form;
 pub mod kill;
 pub mod planted;
 pub mod power_cut;
+pub mod queue;
 pub mod report;
 pub mod system_calls;
 pub mod work;

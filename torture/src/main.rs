@@ -15,6 +15,7 @@ use ringkeep_torture::{
     kill::{self, child},
     planted,
     power_cut::{self, Plan, exhaustive},
+    queue,
     report::Report,
     system_calls, work,
 };
@@ -73,6 +74,19 @@ enum Layer {
         #[arg(long, default_value_t = 64 << 10)]
         bytes: usize,
     },
+    /// Queues: crashes on a simulated disk, kills of real processes, and each call of the disk failing
+    /// in turn (F1, F2, F3, F5).
+    Queue {
+        /// Crashes to be made.
+        #[arg(long, default_value_t = 10_000)]
+        trials: u64,
+        /// Kills to be made.
+        #[arg(long, default_value_t = 100)]
+        kills: u64,
+        /// Of the first queue; that of the next one is larger by 1.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
     /// Known bugs, one at a time, and which layer catches each. Builds with cargo.
     Planted {
         /// Only these.
@@ -102,7 +116,8 @@ enum Layer {
 fn main() -> ExitCode {
     // The children of a layer are this very binary.
     if let Some((role, arguments)) = child::role() {
-        return if kill::plays(&role, &arguments) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        let is_played = kill::plays(&role, &arguments) || queue::plays(&role, &arguments);
+        return if is_played { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let arguments = Arguments::parse();
     let report = match &arguments.layer {
@@ -112,6 +127,7 @@ fn main() -> ExitCode {
         Layer::Errors => errors::run(&errors::CODES),
         Layer::SystemCalls { command } => system_calls::run(command),
         Layer::Damage { bytes } => damage::run((*bytes).max(32 << 10)),
+        Layer::Queue { trials, kills, seed } => try_queues(*trials, *kills, *seed),
         Layer::Planted { names } => plant(names),
         #[cfg(feature = "filesystem")]
         &Layer::Filesystem { trials, xfs, seed } => {
@@ -152,6 +168,15 @@ fn cut_power(trials: u64, seed: u64, trace: bool) -> Report {
         return power_cut::archive(seed, true);
     }
     power_cut::run(&Plan { first: seed, step: 1, trials, threads: work::processors() })
+}
+
+fn try_queues(trials: u64, kills: u64, seed: u64) -> Report {
+    let mut report = queue::crash(trials, seed, work::processors());
+    eprintln!("crashes are done");
+    report.join(queue::kill(kills, seed));
+    eprintln!("kills are done");
+    report.join(queue::fail());
+    report
 }
 
 fn exhaust(share: usize) -> Report {

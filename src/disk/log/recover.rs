@@ -286,7 +286,9 @@ impl Walk<'_> {
             return Ok(None);
         }
         let found = match self.how {
-            Recovery::SkipCorrupt => segment.next_frame(offset + ALIGN as u64, end)?,
+            Recovery::SkipCorrupt if self.is_owed(end) => {
+                segment.next_frame(offset + ALIGN as u64, end)?
+            }
             _ => None,
         };
         let found = found.filter(|(_, header)| next.is_none_or(|next| header.first < next));
@@ -308,7 +310,7 @@ impl Walk<'_> {
         }
         let was_durable = self.is_owed(end);
         match self.how {
-            Recovery::SkipCorrupt => {
+            Recovery::SkipCorrupt if was_durable => {
                 self.miss(end..first, path, 0)?;
                 Ok(true)
             }

@@ -11,6 +11,7 @@ use std::{
     fs,
     io::{self, BufRead as _, BufReader, Write as _},
     os::unix::process::CommandExt as _,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::Path,
     process::{Child, Command, Stdio},
     sync::{
@@ -23,6 +24,8 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::work::text_of;
+
 const ROLE: &str = "RINGKEEP_TEST_ROLE";
 const ARGUMENTS: &str = "RINGKEEP_TEST_ARGUMENTS";
 /// In a test binary it is a test that plays the role; the command looks at its environment first.
@@ -30,7 +33,7 @@ const STAGE: &str = "plays_the_child_of_another_test";
 /// Nobody has to wait that long unless something hangs.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 /// What a child says before it ends because a promise was broken.
-pub(super) const VIOLATION: &str = "VIOLATION: ";
+const VIOLATION: &str = "VIOLATION: ";
 /// A user without rights of its own.
 const NOBODY: u32 = 65534;
 /// Questions of the parent.
@@ -57,6 +60,15 @@ fn follow_the_parent() {
 #[must_use]
 pub fn questions() -> u64 {
     QUESTIONS.load(Relaxed)
+}
+
+/// Plays a role; if it panics, because a promise was broken, the parent is told before.
+pub(crate) fn play(role: &str, arguments: &[String], play: impl FnOnce(&[String])) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| play(arguments))) {
+        let text = text_of(&*panic).replace('\n', " ");
+        say(&format!("{VIOLATION}{role} {arguments:?}: {text}"));
+        resume_unwind(panic);
+    }
 }
 
 /// Tells the parent, before it returns.

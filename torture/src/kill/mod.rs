@@ -13,11 +13,9 @@ pub mod payload;
 mod readers;
 mod story;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use crate::{
     report::Report,
-    work::{self, guarded, text_of},
+    work::{self, guarded},
 };
 
 /// Archives at a time: more would only wait for processors.
@@ -79,10 +77,6 @@ pub fn plays(role: &str, arguments: &[String]) -> bool {
         "take over" => story::take_over,
         _ => return false,
     };
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| play(arguments))) {
-        let text = text_of(&*panic).replace('\n', " ");
-        child::say(&format!("{}{role} {arguments:?}: {text}", child::VIOLATION));
-        std::panic::resume_unwind(panic);
-    }
+    child::play(role, arguments, play);
     true
 }
