@@ -1,0 +1,79 @@
+//! Ratios to other crates that do the same job: `cargo run --release -p ringkeep-peers -- queue`.
+//!
+//! All sides run in one process, in one directory, in rounds that alternate their order, so that a
+//! noisy machine disturbs all of them alike. What counts is the ratio to ringkeep within a round:
+//! the median of the rounds, and the spread beside it. Every consumer checks what comes out. Exit 1
+//! where a side fails or something is missing, 2 on wrong usage. A goal that is not met is told, and
+//! is no failure.
+
+mod queue;
+mod table;
+
+use std::{
+    error::Error,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use tempfile::TempDir;
+
+use self::table::Report;
+
+/// Measures ringkeep beside other crates that do the same job.
+#[derive(Debug, Parser)]
+#[command(name = "ringkeep-peers", version)]
+struct Arguments {
+    #[command(subcommand)]
+    structure: Structure,
+    /// Less data and fewer rounds: for a look, not for a record.
+    #[arg(long, global = true)]
+    quick: bool,
+    /// The last line on standard output is one of JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Where the files are made, and removed afterwards. Default: where temporary files go.
+    #[arg(long, global = true, value_name = "DIR")]
+    directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Structure {
+    /// The queue, beside yaque, queue-file, persistent-queue, `disk_backed_queue` and a locked
+    /// `VecDeque`.
+    Queue,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let parent = arguments.directory.clone().unwrap_or_else(std::env::temp_dir);
+    let directory = make_directory(&parent)
+        .map_err(|error| format!("cannot make a directory in {}: {error}", parent.display()))?;
+    let mut report = Report::new(&parent);
+    match arguments.structure {
+        Structure::Queue => queue::run(directory.path(), arguments.quick, &mut report)?,
+    }
+    tell(&report, arguments.json).map_err(|error| format!("cannot print the table: {error}"))?;
+    Ok(())
+}
+
+fn make_directory(parent: &Path) -> io::Result<TempDir> {
+    tempfile::Builder::new().prefix("ringkeep-peers-").tempdir_in(parent)
+}
+
+fn tell(report: &Report, json: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    write!(out, "{report}")?;
+    if json { writeln!(out, "{}", report.to_json()) } else { Ok(()) }
+}

@@ -1,0 +1,95 @@
+//! The queue beside its peers: `memory`, `overflow` and `durable`, each in a file of its own.
+//!
+//! Sides are the adapters in `sides/`, behind one trait. Goals, in every run: a consumer that keeps
+//! up costs at most twice a locked `VecDeque`; a queue that overflows is at least five times as
+//! fast as the best peer at 1 KiB; durable pushes that share syncs are at least twice as fast as
+//! the best peer under the same guarantee.
+
+mod durable;
+mod items;
+mod memory;
+mod overflow;
+mod side;
+mod sides;
+
+use std::{fs, io, path::Path, time::Duration};
+
+use self::side::Failure;
+use crate::table::Report;
+
+/// Bytes of an item.
+const SIZES: [usize; 2] = [1 << 10, 64 << 10];
+
+/// How much is done.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    rounds: u32,
+    /// Bytes that pass through memory in a round.
+    memory_bytes: usize,
+    /// Bytes pushed in a round of `overflow`, and how long a side may take for that.
+    overflow_bytes: usize,
+    overflow_time: Duration,
+    /// What ringkeep may keep of that in memory.
+    budget_bytes: usize,
+    /// How long a side pushes in a round of `durable`.
+    durable_time: Duration,
+}
+
+const QUICK: Plan = Plan {
+    rounds: 3,
+    memory_bytes: 64 << 20,
+    overflow_bytes: 64 << 20,
+    overflow_time: Duration::from_millis(250),
+    budget_bytes: 4 << 20,
+    durable_time: Duration::from_millis(60),
+};
+
+const FULL: Plan = Plan {
+    rounds: 3,
+    memory_bytes: 1 << 30,
+    overflow_bytes: 1 << 30,
+    overflow_time: Duration::from_millis(1200),
+    budget_bytes: 64 << 20,
+    durable_time: Duration::from_millis(300),
+};
+
+/// All three scenarios.
+pub(crate) fn run(directory: &Path, quick: bool, report: &mut Report) -> Result<(), Failure> {
+    let plan = if quick { QUICK } else { FULL };
+    memory::run(directory, &plan, report)?;
+    overflow::run(directory, &plan, report)?;
+    durable::run(directory, &plan, report)
+}
+
+/// Calls `once` with every side, round after round; the last side of a round is the first one of
+/// the next.
+fn in_rounds<S>(
+    rounds: u32,
+    sides: &[S],
+    mut once: impl FnMut(&S) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    for round in 0..rounds {
+        if round % 2 == 0 {
+            sides.iter().try_for_each(&mut once)?;
+        } else {
+            sides.iter().rev().try_for_each(&mut once)?;
+        }
+    }
+    Ok(())
+}
+
+/// Nanoseconds of each of `count` items.
+fn ns_each(time: Duration, count: u32) -> f64 {
+    time.as_secs_f64() * 1e9 / f64::from(count)
+}
+
+/// An empty directory of this name, for one side.
+fn fresh(directory: &Path) -> Result<(), Failure> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(Failure::new("the benchmark", "empty its directory")(error));
+        }
+        _ => fs::create_dir(directory),
+    }
+    .map_err(Failure::new("the benchmark", "make its directory"))
+}
