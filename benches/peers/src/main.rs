@@ -19,7 +19,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use tempfile::TempDir;
 
-use self::table::Report;
+use self::{queue::Scenario, table::Report};
 
 /// Measures ringkeep beside other crates that do the same job.
 #[derive(Debug, Parser)]
@@ -42,7 +42,11 @@ struct Arguments {
 enum Structure {
     /// The queue, beside yaque, queue-file, persistent-queue, `disk_backed_queue` and a locked
     /// `VecDeque`.
-    Queue,
+    Queue {
+        /// Only this scenario.
+        #[arg(long, value_enum)]
+        scenario: Option<Scenario>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -62,7 +66,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         .map_err(|error| format!("cannot make a directory in {}: {error}", parent.display()))?;
     let mut report = Report::new(&parent);
     match arguments.structure {
-        Structure::Queue => queue::run(directory.path(), arguments.quick, &mut report)?,
+        Structure::Queue { scenario } => {
+            queue::run(directory.path(), arguments.quick, scenario, &mut report)?;
+        }
     }
     tell(&report, arguments.json).map_err(|error| format!("cannot print the table: {error}"))?;
     Ok(())

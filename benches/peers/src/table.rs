@@ -120,6 +120,7 @@ impl Report {
     }
 
     pub(crate) fn add(&mut self, work: Work) {
+        eprintln!("done: {}, {} bytes, {}", work.scenario, work.item_bytes, work.what);
         self.works.push(work);
     }
 

@@ -147,7 +147,7 @@ pub(crate) fn run(directory: &Path, plan: &Plan, report: &mut Report) -> Result<
             let mut work = Work::new(SCENARIO, way.text(), item_bytes);
             once(directory, way, &items, count / 16, Side::Ours)?;
             once(directory, way, &items, count / 16, Side::Locked)?;
-            in_rounds(3 * plan.rounds, &[Side::Ours, Side::Locked, Side::Copy], |&side| {
+            in_rounds(2 * plan.rounds + 1, &[Side::Ours, Side::Locked, Side::Copy], |&side| {
                 let ns = once(directory, way, &items, count, side)?;
                 match side {
                     Side::Ours => work.add(OURS, Role::Ours, ns),

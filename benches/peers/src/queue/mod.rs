@@ -26,7 +26,7 @@ struct Plan {
     rounds: u32,
     /// Bytes that pass through memory in a round.
     memory_bytes: usize,
-    /// Bytes pushed in a round of `overflow`, and how long a side may take for that.
+    /// Bytes pushed in a round of `overflow`, at most, and how long a side may take for that.
     overflow_bytes: usize,
     overflow_time: Duration,
     /// What ringkeep may keep of that in memory.
@@ -46,19 +46,41 @@ const QUICK: Plan = Plan {
 
 const FULL: Plan = Plan {
     rounds: 3,
-    memory_bytes: 1 << 30,
-    overflow_bytes: 1 << 30,
-    overflow_time: Duration::from_millis(1200),
-    budget_bytes: 64 << 20,
-    durable_time: Duration::from_millis(300),
+    memory_bytes: 128 << 20,
+    overflow_bytes: 512 << 20,
+    overflow_time: Duration::from_millis(500),
+    budget_bytes: 32 << 20,
+    durable_time: Duration::from_millis(500),
 };
 
-/// All three scenarios.
-pub(crate) fn run(directory: &Path, quick: bool, report: &mut Report) -> Result<(), Failure> {
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Scenario {
+    /// A consumer that keeps up.
+    Memory,
+    /// Far more items than fit into memory, and then all of them out again.
+    Overflow,
+    /// Pushes that survive a power cut.
+    Durable,
+}
+
+/// One scenario, or all of them.
+pub(crate) fn run(
+    directory: &Path,
+    quick: bool,
+    scenario: Option<Scenario>,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let plan = if quick { QUICK } else { FULL };
-    memory::run(directory, &plan, report)?;
-    overflow::run(directory, &plan, report)?;
-    durable::run(directory, &plan, report)
+    match scenario {
+        Some(Scenario::Memory) => memory::run(directory, &plan, report),
+        Some(Scenario::Overflow) => overflow::run(directory, &plan, report),
+        Some(Scenario::Durable) => durable::run(directory, &plan, report),
+        None => {
+            memory::run(directory, &plan, report)?;
+            overflow::run(directory, &plan, report)?;
+            durable::run(directory, &plan, report)
+        }
+    }
 }
 
 /// Calls `once` with every side, round after round; the last side of a round is the first one of
