@@ -3,8 +3,8 @@
 //! All sides run in one process, in one directory, in rounds that alternate their order, so that a
 //! noisy machine disturbs all of them alike. What counts is the ratio to ringkeep within a round:
 //! the median of the rounds, and the spread beside it. Every consumer checks what comes out. Exit 1
-//! where a side fails or something is missing, 2 on wrong usage. A goal that is not met is told, and
-//! is no failure.
+//! where a side fails or something is missing, 2 on wrong usage. A goal that is not met is told,
+//! and is no failure.
 
 mod queue;
 mod table;
