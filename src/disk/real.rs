@@ -111,6 +111,11 @@ impl RealDisk {
         Ok(kind_of(rustix::fs::statfs(directory)?))
     }
 
+    pub(crate) fn free_bytes(&self, directory: &Path) -> io::Result<u64> {
+        let found = rustix::fs::statvfs(directory)?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
     pub(crate) fn boot_id(&self) -> io::Result<BootId> {
         #[cfg(feature = "test-util")]
         if let Some(boot) = self.boot {

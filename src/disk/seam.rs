@@ -144,6 +144,11 @@ impl Disk {
         dispatch!(self: Self, disk => disk.file_system_type(directory))
     }
 
+    /// Bytes that a file in there could still take.
+    pub(crate) fn free_bytes(&self, directory: &Path) -> io::Result<u64> {
+        dispatch!(self: Self, disk => disk.free_bytes(directory))
+    }
+
     pub(crate) fn boot_id(&self) -> io::Result<BootId> {
         dispatch!(self: Self, disk => disk.boot_id())
     }

@@ -6,8 +6,11 @@
 use std::{
     ops::Range,
     sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        Arc, OnceLock,
+        atomic::{
+            AtomicU64,
+            Ordering::{Relaxed, Release},
+        },
     },
     time::Duration,
 };
@@ -15,6 +18,7 @@ use std::{
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{
+    delivery::DeadLetters,
     options::{Limits, Mode},
     ranges::{Entry, Ranges},
     stats::Counts,
@@ -39,8 +43,8 @@ use crate::{
 /// Bytes of a run that is spilled at once, and of memory that it takes on its way.
 const RUN_BYTES_MAX: usize = 256 << 10;
 
-/// Whoever waits for a sync looks again by itself after that.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Whoever waits for what nobody tells looks again by itself after that.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// How long somebody may wait.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +70,9 @@ pub(super) struct Core<T, C> {
     pub(super) ready: Condvar,
     /// There is room.
     pub(super) room: Condvar,
+    /// How often room was made: whoever waits for it looks whether this has changed. It grows
+    /// under the lock of the state alone.
+    pub(super) freed: AtomicU64,
     syncs: Mutex<Syncs>,
     synced: Condvar,
     /// One past the last item that is durable.
@@ -74,6 +81,8 @@ pub(super) struct Core<T, C> {
     builders: Mutex<Vec<FrameBuilder>>,
     /// What opening found.
     pub(super) report: RecoveryReport,
+    /// Who takes what comes back too often.
+    pub(super) dead_letters: OnceLock<DeadLetters<T>>,
     /// Held as long as the queue is open.
     _lock: File,
 }
@@ -82,8 +91,6 @@ pub(super) struct Core<T, C> {
 pub(super) struct State<T> {
     pub(super) ranges: Ranges<T>,
     pub(super) is_closed: bool,
-    /// How often room was made: whoever waits for it looks whether this has changed.
-    pub(super) freed: u64,
     /// What came up for somebody who had items to take home: the next one to receive is told.
     pub(super) untold: Option<Error>,
     /// Why nothing more is taken in.
@@ -116,7 +123,6 @@ impl<T, C> Core<T, C> {
         let state = State {
             ranges: Ranges::new(items),
             is_closed: false,
-            freed: 0,
             untold: None,
             poison: None,
             counts: Counts::default(),
@@ -133,11 +139,13 @@ impl<T, C> Core<T, C> {
             state: Mutex::new(state),
             ready: Condvar::new(),
             room: Condvar::new(),
+            freed: AtomicU64::new(0),
             syncs: Mutex::new(Syncs { is_running: false, begun: next }),
             synced: Condvar::new(),
             durable: AtomicU64::new(next),
             builders: Mutex::default(),
             report,
+            dead_letters: OnceLock::new(),
             _lock: lock,
         }
     }
@@ -197,6 +205,23 @@ impl<T, C> Core<T, C> {
     /// So long from now on.
     pub(super) fn wait_for(&self, timeout: Duration) -> Wait {
         Wait::Until(self.log.disk.now().checked_add(timeout))
+    }
+
+    /// The same, but no longer than this.
+    pub(super) fn at_most(&self, wait: Wait, longest: Duration) -> Wait {
+        let Wait::Until(end) = wait else { return wait };
+        let longest = self.log.disk.now() + longest;
+        Wait::Until(Some(end.map_or(longest, |end| end.min(longest))))
+    }
+
+    /// Whether nobody waits any more.
+    pub(super) fn is_over(&self, wait: Wait) -> bool {
+        match wait {
+            Wait::Never => true,
+            Wait::Until(end) => {
+                !self.log.disk.has_threads() || end.is_some_and(|end| self.log.disk.now() >= end)
+            }
+        }
     }
 
     /// Nothing more is taken in: what failed may be on the disk in part.
@@ -310,8 +335,8 @@ impl<T, C> Core<T, C> {
     }
 
     /// Items are done with: there is room, on the disk too where the mark has moved past a segment.
-    fn let_go(&self, mut state: MutexGuard<'_, State<T>>, has_moved: bool) {
-        state.freed += 1;
+    pub(super) fn let_go(&self, state: MutexGuard<'_, State<T>>, has_moved: bool) {
+        self.count_freed(&state);
         let is_over = state.is_closed && state.ranges.len() == 0;
         drop(state);
         self.room.notify_all();
@@ -324,11 +349,16 @@ impl<T, C> Core<T, C> {
         match self.keep_mark() {
             Ok(false) => {}
             Ok(true) => {
-                self.state.lock().freed += 1;
+                self.count_freed(&self.state.lock());
                 self.room.notify_all();
             }
             Err(error) => self.poison(&error),
         }
+    }
+
+    /// There is more room than before; the lock of the state is held.
+    pub(super) fn count_freed(&self, _state: &State<T>) {
+        self.freed.fetch_add(1, Release);
     }
 
     /// So many items more can be received.
@@ -344,7 +374,7 @@ impl<T, C> Core<T, C> {
     ///
     /// Whether that was any segment.
     fn keep_mark(&self) -> Result<bool> {
-        if self.mark.is_none() && self.log.size().0 < 2 {
+        if self.mark.is_none() && self.log.count() < 2 {
             return Ok(false);
         }
         let mut mark = self.mark.as_ref().map(Mutex::lock);

@@ -9,7 +9,8 @@ use crate::disk::codec::{Codec, Postcard};
 ///
 /// [`ack`](Self::ack) takes it out of the queue. Dropping it, or [`nack`](Self::nack), puts it back
 /// in its place: it is the next one that is received, unless one before it comes back too. Of a
-/// durable queue an item that was not acknowledged when its process ended is received again.
+/// durable queue an item that was not acknowledged when its process ended is received again. What
+/// comes back too often may go elsewhere, see [`Queue::dead_letters`](crate::Queue::dead_letters).
 ///
 /// # Examples
 ///
@@ -126,9 +127,30 @@ impl<T, C: Codec<T>> Deref for Delivery<T, C> {
 
 impl<T, C: Codec<T>> Drop for Delivery<T, C> {
     fn drop(&mut self) {
-        if let Some(entry) = self.entry.take() {
-            self.core.put_back(self.number, entry);
+        let Some(entry) = self.entry.take() else { return };
+        match self.core.dead_letters.get() {
+            Some(dead) if entry.attempts >= dead.attempts => match (dead.take)(entry.item) {
+                Ok(()) => self.core.bury(self.number, entry.bytes),
+                Err(item) => self.core.put_back(self.number, Entry { item, ..entry }),
+            },
+            _ => self.core.put_back(self.number, entry),
         }
+    }
+}
+
+/// Takes an item, or gives it back.
+type Take<T> = Box<dyn Fn(T) -> Result<(), T> + Send + Sync>;
+
+/// Who takes items that come back for the last time.
+pub(super) struct DeadLetters<T> {
+    /// That many times it was handed out.
+    pub(super) attempts: u32,
+    pub(super) take: Take<T>,
+}
+
+impl<T> fmt::Debug for DeadLetters<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadLetters").field("attempts", &self.attempts).finish_non_exhaustive()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Queue, stats::QueueStats};
+use super::{Queue, delivery::DeadLetters, stats::QueueStats};
 use crate::{
     disk::{codec::Codec, log::recover::RecoveryReport},
     error::Result,
@@ -70,6 +70,7 @@ impl<T, C: Codec<T>> Queue<T, C> {
             acknowledged: counts.acknowledged,
             returned: counts.returned,
             dropped: counts.dropped,
+            dead: counts.dead,
             lost: counts.lost,
         }
     }
@@ -186,6 +187,42 @@ impl<T, C: Codec<T>> Queue<T, C> {
                 return Ok(moved);
             }
         }
+    }
+
+    /// From now on an item that comes back after it was handed out so often is given to `take`, and
+    /// is out of the queue; where `take` gives it back, it goes back to its place. Can be set
+    /// once: whether it was.
+    ///
+    /// Attempts count from when the queue was opened. `take` is called by whoever lets go of the
+    /// item. A process that dies in it may do both: keep the item and have given it away.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringkeep::{Bytes, PushError, QueueOptions};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// let queue = QueueOptions::new(Bytes).open(directory.path().join("work"))?;
+    /// let dead = QueueOptions::new(Bytes).open(directory.path().join("dead"))?;
+    /// let letters = dead.clone();
+    /// queue.dead_letters(2, move |item| match letters.try_push(item) {
+    ///     Err(PushError { item: Some(item), .. }) => Err(item),
+    ///     _ => Ok(()),
+    /// });
+    /// queue.push(b"too hard".to_vec())?;
+    /// queue.recv()?.nack();
+    /// queue.recv()?.nack();
+    /// assert!(queue.is_empty());
+    /// assert_eq!(dead.pop()?, b"too hard");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn dead_letters(
+        &self,
+        attempts: u32,
+        take: impl Fn(T) -> Result<(), T> + Send + Sync + 'static,
+    ) -> bool {
+        let dead = DeadLetters { attempts, take: Box::new(take) };
+        self.core.dead_letters.set(dead).is_ok()
     }
 
     /// Takes no more items in. What is there can be received; then receiving fails with `Closed`.

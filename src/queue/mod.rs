@@ -286,9 +286,38 @@ impl<T, C: Codec<T>> Queue<T, C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn recv_batch(&self, count: usize) -> Result<Vec<Delivery<T, C>>> {
+        self.receive_batch(count, Wait::Until(None))
+    }
+
+    /// As [`recv_batch`](Self::recv_batch), and fails with `Empty` after waiting so long for the
+    /// first item.
+    ///
+    /// # Errors
+    ///
+    /// As `recv_batch`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use {ringkeep::{Bytes, Error, QueueOptions}, std::time::Duration};
+    /// # let directory = tempfile::tempdir()?;
+    /// let queue = QueueOptions::new(Bytes).open::<Vec<u8>>(directory.path())?;
+    /// let received = queue.recv_batch_timeout(10, Duration::from_millis(1));
+    /// assert!(matches!(received, Err(Error::Empty)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn recv_batch_timeout(
+        &self,
+        count: usize,
+        timeout: Duration,
+    ) -> Result<Vec<Delivery<T, C>>> {
+        self.receive_batch(count, self.core.wait_for(timeout))
+    }
+
+    fn receive_batch(&self, count: usize, first: Wait) -> Result<Vec<Delivery<T, C>>> {
         let mut deliveries = Vec::new();
         while deliveries.len() < count {
-            let wait = if deliveries.is_empty() { Wait::Until(None) } else { Wait::Never };
+            let wait = if deliveries.is_empty() { first } else { Wait::Never };
             match self.receive(wait) {
                 Ok(delivery) => deliveries.push(delivery),
                 Err(error) if deliveries.is_empty() => return Err(error),
@@ -320,7 +349,7 @@ impl<T, C: Codec<T>> Queue<T, C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn pop(&self) -> Result<T> {
-        Ok(self.recv()?.ack())
+        self.core.pop(Wait::Until(None))
     }
 
     /// As [`pop`](Self::pop), and fails with `Empty` instead of waiting.
@@ -339,7 +368,7 @@ impl<T, C: Codec<T>> Queue<T, C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_pop(&self) -> Result<T> {
-        Ok(self.try_recv()?.ack())
+        self.core.pop(Wait::Never)
     }
 
     /// Shows the next item to `look`, without handing it out. Whoever pushes or receives waits

@@ -101,6 +101,7 @@ pub struct QueueOptions<C = Postcard> {
 pub(super) struct Limits {
     pub(super) memory_bytes: usize,
     pub(super) disk_bytes_max: u64,
+    pub(super) disk_free_min: u64,
     pub(super) items_max: u64,
     pub(super) when_full: WhenFull,
 }
@@ -124,6 +125,7 @@ impl<C> QueueOptions<C> {
             limits: Limits {
                 memory_bytes: MEMORY_BYTES,
                 disk_bytes_max: u64::MAX,
+                disk_free_min: 0,
                 items_max: u64::MAX,
                 when_full: WhenFull::default(),
             },
@@ -216,6 +218,21 @@ impl<C> QueueOptions<C> {
     #[must_use]
     pub fn disk_bytes_max(mut self, bytes: u64) -> Self {
         self.limits.disk_bytes_max = bytes;
+        self
+    }
+
+    /// Bytes that the queue leaves free on its disk: where less would be left, there is no room, as
+    /// if its own limit had been met. Default: 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = ringkeep::QueueOptions::new(ringkeep::Bytes).disk_free_min(1 << 30);
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn disk_free_min(mut self, bytes: u64) -> Self {
+        self.limits.disk_free_min = bytes;
         self
     }
 

@@ -1,8 +1,10 @@
 //! Pushing: into memory while there is room, and then behind what is on the disk; or, where items
 //! survive their process, to the disk first.
 
+use std::sync::atomic::Ordering::Acquire;
+
 use super::{
-    core::{Core, State, Wait},
+    core::{Core, LOOK_AGAIN, State, Wait},
     options::{Limits, Mode, WhenFull},
     ranges::Entry,
 };
@@ -114,7 +116,7 @@ impl<T, C: Codec<T>> Core<T, C> {
     ) -> Result<Option<u64>> {
         loop {
             // Before the try: what is freed during it is not waited for.
-            let freed = self.admit(count)?;
+            let freed = self.freed.load(Acquire);
             match try_once()? {
                 Tried::Pushed(first) => return Ok(Some(first)),
                 Tried::Again => {}
@@ -138,26 +140,14 @@ impl<T, C: Codec<T>> Core<T, C> {
         }
     }
 
-    /// Whether so many items may ever come in; how often room was freed so far.
-    fn admit(&self, count: u64) -> Result<u64> {
-        let state = self.state.lock();
-        if let Some(poison) = &state.poison {
-            return Err(poison.error());
-        }
-        if state.is_closed {
-            return Err(Error::Closed);
-        }
-        if count > self.limits.items_max {
-            return Err(Error::TooManyItems { found: count, max: self.limits.items_max });
-        }
-        Ok(state.freed)
-    }
-
     fn wait_for_room(&self, freed: u64, wait: Wait) -> Result<()> {
+        // Whoever else makes room on the disk tells nobody.
+        let looks_again = self.limits.disk_free_min > 0;
+        let slice = if looks_again { self.at_most(wait, LOOK_AGAIN) } else { wait };
         let mut state = self.state.lock();
-        while state.freed == freed && !state.is_closed && state.poison.is_none() {
-            if !self.wait(&self.room, &mut state, wait) {
-                return Err(Error::Full);
+        while self.freed.load(Acquire) == freed && !state.is_closed && state.poison.is_none() {
+            if !self.wait(&self.room, &mut state, slice) {
+                return if looks_again && !self.is_over(wait) { Ok(()) } else { Err(Error::Full) };
             }
         }
         Ok(())
@@ -209,14 +199,14 @@ impl<T, C: Codec<T>> Core<T, C> {
 
     fn try_memory<I: Items<T>>(&self, items: &mut Option<I>, sizes: &[usize]) -> Result<Tried> {
         let memory_bytes = self.memory_bytes_pushed();
-        if let Some(tried) = self.try_keep(items, sizes, memory_bytes) {
+        if let Some(tried) = self.try_keep(items, sizes, memory_bytes)? {
             return Ok(tried);
         }
         match self.spill() {
             Ok(true) => Ok(Tried::Again),
             // What is not handed out is on the disk; so are these, as soon as they are in.
             Ok(false) => {
-                let tried = self.try_keep(items, sizes, usize::MAX);
+                let tried = self.try_keep(items, sizes, usize::MAX)?;
                 while let Ok(true) = self.spill() {}
                 Ok(tried.unwrap_or(Tried::Again))
             }
@@ -231,17 +221,17 @@ impl<T, C: Codec<T>> Core<T, C> {
         items: &mut Option<I>,
         sizes: &[usize],
         memory_bytes: usize,
-    ) -> Option<Tried> {
+    ) -> Result<Option<Tried>> {
         let mut state = self.state.lock();
-        if let Some(tried) = state.refuses(sizes.len() as u64, &self.limits) {
-            return Some(tried);
+        if !state.admits(sizes.len() as u64, &self.limits)? {
+            return Ok(Some(Tried::Full));
         }
         let bytes: usize = sizes.iter().map(|&size| Self::entry_bytes(size)).sum();
         let fits = state.ranges.bytes().saturating_add(bytes) <= memory_bytes;
-        fits.then(|| {
+        Ok(fits.then(|| {
             state.counts.pushed += sizes.len() as u64;
             Tried::Pushed(Self::keep(&mut state, items.take(), sizes.iter().copied()))
-        })
+        }))
     }
 
     /// Takes items into memory; the number of the first one.
@@ -264,8 +254,8 @@ impl<T, C: Codec<T>> Core<T, C> {
         frame: &mut SealedFrame<'_>,
     ) -> Result<Tried> {
         let mut writer = self.writer.lock();
-        if let Some(tried) = self.state.lock().refuses(frame.count(), &self.limits) {
-            return Ok(tried);
+        if !self.state.lock().admits(frame.count(), &self.limits)? {
+            return Ok(Tried::Full);
         }
         let first = writer.next();
         let Some(position) = self.append(&mut writer, first, frame)? else {
@@ -299,7 +289,9 @@ impl<T, C: Codec<T>> Core<T, C> {
         if needed > self.limits.disk_bytes_max {
             return Err(Error::TooLarge { found: needed, max: self.limits.disk_bytes_max });
         }
-        if self.log.size().1.saturating_add(needed) > self.limits.disk_bytes_max {
+        if self.log.size().1.saturating_add(needed) > self.limits.disk_bytes_max
+            || !self.leaves_enough(needed)?
+        {
             return Ok(None);
         }
         match writer.append(first, frame, self.durable()) {
@@ -309,6 +301,17 @@ impl<T, C: Codec<T>> Core<T, C> {
             }
             appended => appended.map(Some),
         }
+    }
+
+    /// Whether the disk has as much free as it is to have, after so many bytes more.
+    fn leaves_enough(&self, needed: u64) -> Result<bool> {
+        let least = self.limits.disk_free_min;
+        if needed == 0 || least == 0 {
+            return Ok(true);
+        }
+        let directory = &self.log.directory;
+        let free = self.log.disk.free_bytes(directory).map_err(Error::io("look at", directory))?;
+        Ok(free.saturating_sub(needed) >= least)
     }
 
     /// Writes a run of items out of memory; whether there was one.
@@ -347,13 +350,18 @@ impl<T, C: Codec<T>> Core<T, C> {
 }
 
 impl<T> State<T> {
-    /// Why so many items do not come in now, if they do not.
-    fn refuses(&self, count: u64, limits: &Limits) -> Option<Tried> {
-        if self.is_closed || self.poison.is_some() {
-            // The next try is told.
-            return Some(Tried::Again);
+    /// Whether so many items may come in now.
+    fn admits(&self, count: u64, limits: &Limits) -> Result<bool> {
+        if let Some(poison) = &self.poison {
+            return Err(poison.error());
         }
-        (self.ranges.len() + count > limits.items_max).then_some(Tried::Full)
+        if self.is_closed {
+            return Err(Error::Closed);
+        }
+        if count > limits.items_max {
+            return Err(Error::TooManyItems { found: count, max: limits.items_max });
+        }
+        Ok(self.ranges.len() + count <= limits.items_max)
     }
 }
 
@@ -374,7 +382,7 @@ impl<T, C> Drop for Run<'_, T, C> {
             Some(position) => {
                 let bytes = entries.iter().map(|entry| entry.bytes).sum();
                 state.ranges.end_run(bytes, position);
-                state.freed += 1;
+                self.core.count_freed(&state);
             }
             None => state.ranges.cancel_run(entries),
         }

@@ -1,13 +1,18 @@
 //! Receiving: out of memory, which the disk refills when it is empty.
 
+use parking_lot::MutexGuard;
+
 use super::{
-    core::{Core, Wait},
+    core::{Core, State, Wait},
     ranges::Entry,
 };
 use crate::{
     disk::{codec::Codec, log::recover::Recovery},
     error::{Error, Result},
 };
+
+/// An item that is handed out, its number, and the lock under which it was.
+type Taken<'a, T> = ((u64, Entry<T>), MutexGuard<'a, State<T>>);
 
 impl<T, C: Codec<T>> Core<T, C> {
     /// Hands out the next item.
@@ -16,6 +21,19 @@ impl<T, C: Codec<T>> Core<T, C> {
     ///
     /// `Empty`, `Closed`; `Decode`: the item is acknowledged; `Damaged`, `Io`.
     pub(super) fn take(&self, wait: Wait) -> Result<(u64, Entry<T>)> {
+        self.next(wait).map(|(taken, _)| taken)
+    }
+
+    /// Hands out the next item, and acknowledges it.
+    pub(super) fn pop(&self, wait: Wait) -> Result<T> {
+        let ((number, entry), mut state) = self.next(wait)?;
+        state.counts.acknowledged += 1;
+        let has_moved = state.ranges.acknowledge(number, entry.bytes);
+        self.let_go(state, has_moved);
+        Ok(entry.item)
+    }
+
+    fn next(&self, wait: Wait) -> Result<Taken<'_, T>> {
         loop {
             let mut state = self.state.lock();
             if let Some(error) = state.untold.take() {
@@ -23,7 +41,7 @@ impl<T, C: Codec<T>> Core<T, C> {
             }
             if let Some(taken) = state.ranges.take() {
                 state.counts.received += 1;
-                return Ok(taken);
+                return Ok((taken, state));
             }
             if state.ranges.readable().is_some() {
                 drop(state);
@@ -121,6 +139,12 @@ impl<T, C: Codec<T>> Core<T, C> {
         drop(state);
         self.ready.notify_all();
         Ok(())
+    }
+
+    /// An item that was handed out has gone to the dead letters.
+    pub(super) fn bury(&self, number: u64, bytes: usize) {
+        self.state.lock().counts.dead += 1;
+        self.acknowledge(number, bytes);
     }
 
     /// An item that was handed out comes back.

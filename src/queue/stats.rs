@@ -8,6 +8,7 @@ pub(super) struct Counts {
     pub(super) acknowledged: u64,
     pub(super) returned: u64,
     pub(super) dropped: u64,
+    pub(super) dead: u64,
     pub(super) lost: u64,
 }
 
@@ -44,12 +45,14 @@ pub struct QueueStats {
     pub pushed: u64,
     /// Items handed out since then, some of them more than once.
     pub received: u64,
-    /// Items acknowledged since then.
+    /// Items acknowledged since then, dead letters included.
     pub acknowledged: u64,
     /// Items that came back unacknowledged since then.
     pub returned: u64,
     /// Items that were dropped since then because there was no room.
     pub dropped: u64,
+    /// Items that went to the dead letters since then.
+    pub dead: u64,
     /// Items that were passed over since then because they were damaged.
     pub lost: u64,
 }

@@ -3,12 +3,12 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use ringkeep::{
-    Bytes, Codec, CodecError, Compression, Error, Mode, Queue, QueueOptions, SimDisk, SyncPolicy,
-    WhenFull,
+    Bytes, Codec, CodecError, Compression, Error, Mode, PushError, Queue, QueueOptions, SimDisk,
+    SyncPolicy, WhenFull,
 };
 use rustix::io::Errno;
 
@@ -360,4 +360,56 @@ fn what_is_compressed_takes_less_disk_and_any_queue_reads_it() {
         }
     }
     assert!(sizes[1] * 5 < sizes[0], "{sizes:?}");
+}
+
+#[test]
+fn what_the_disk_is_to_keep_free_is_left_free() {
+    for mode in [Mode::Spill, Mode::Durable(SyncPolicy::Never)] {
+        let disk = SimDisk::reliable(1);
+        let options = spilling(&disk).mode(mode).disk_free_min(SimDisk::BYTES - 300_000);
+        let queue = options.when_full(WhenFull::Reject).open("/sim/queue").expect("a queue");
+        let refused = (0..2_000).find_map(|_| queue.push(vec![1; 900]).err()).expect("a limit");
+        assert!(matches!(*refused.source, Error::Full) && refused.item.is_some(), "{refused:?}");
+        let found = queue.stats().disk_bytes;
+        assert!((200_000..=300_000).contains(&found), "{mode:?}: {found}");
+    }
+}
+
+#[test]
+fn an_item_that_comes_back_too_often_goes_to_the_dead_letters() {
+    let disk = SimDisk::reliable(1);
+    let queue = spilling(&disk).open("/sim/queue").expect("a queue");
+    let dead = spilling(&disk).items_max(1).open("/sim/dead").expect("a queue");
+    let letters = dead.clone();
+    let take = move |item| match letters.try_push(item) {
+        Err(PushError { item: Some(item), .. }) => Err(item),
+        _ => Ok(()),
+    };
+    assert!(queue.dead_letters(3, take));
+    assert!(!queue.dead_letters(1, |_| Ok(())), "the first one stays");
+    queue.push_batch(vec![vec![1], vec![2]]).expect("there is room");
+    for attempts in 1..=3 {
+        let delivery = queue.try_recv().expect("an item");
+        assert_eq!((&delivery[..], delivery.attempts()), (&[1][..], attempts));
+    }
+    assert_eq!((queue.len(), queue.stats().dead), (1, 1));
+    assert_eq!(dead.len(), 1);
+    // There is no room for a second one: it stays where it is.
+    for _ in 0..5 {
+        assert_eq!(queue.try_recv().expect("an item")[..], [2]);
+    }
+    assert_eq!(dead.pop().expect("an item"), [1]);
+    drop(queue.try_recv().expect("an item"));
+    assert!(queue.is_empty());
+    assert_eq!(dead.pop().expect("an item"), [2]);
+}
+
+#[test]
+fn who_waits_for_a_disk_that_others_fill_looks_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let options = QueueOptions::new(Bytes).mode(Mode::Durable(SyncPolicy::Never));
+    let queue = options.disk_free_min(u64::MAX / 2).open(directory.path()).expect("a queue");
+    let begun = Instant::now();
+    let refused = queue.push_timeout(vec![1], Duration::from_millis(250)).expect_err("no room");
+    assert!(matches!(*refused.source, Error::Full) && begun.elapsed().as_millis() >= 250);
 }

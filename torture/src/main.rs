@@ -74,8 +74,8 @@ enum Layer {
         #[arg(long, default_value_t = 64 << 10)]
         bytes: usize,
     },
-    /// Queues: crashes on a simulated disk, kills of real processes, and each call of the disk failing
-    /// in turn (F1, F2, F3, F5).
+    /// Queues: crashes on a simulated disk, kills of real processes, and each call of the disk
+    /// failing in turn (F1, F2, F3, F5).
     Queue {
         /// Crashes to be made.
         #[arg(long, default_value_t = 10_000)]

@@ -17,6 +17,7 @@ use std::{
     collections::VecDeque,
     io,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -44,6 +45,8 @@ pub(crate) struct Log {
     pub(crate) identity: LogIdentity,
     pub(crate) shape: LogShape,
     segments: Mutex<Segments>,
+    /// How many there are, for a look without the lock.
+    count: AtomicUsize,
 }
 
 /// The files of a log.
@@ -130,7 +133,8 @@ impl Log {
         for segment in segments {
             found.push(segment);
         }
-        Self { disk, directory, identity, shape, segments: Mutex::new(found) }
+        let count = AtomicUsize::new(found.files.len());
+        Self { disk, directory, identity, shape, segments: Mutex::new(found), count }
     }
 
     /// Path of a segment.
@@ -142,6 +146,19 @@ impl Log {
     pub(crate) fn size(&self) -> (usize, u64) {
         let segments = self.segments.lock();
         (segments.files.len(), segments.bytes)
+    }
+
+    /// How many segments there were a moment ago.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Relaxed)
+    }
+
+    /// Changes the list of segments.
+    fn change<R>(&self, change: impl FnOnce(&mut Segments) -> R) -> R {
+        let mut segments = self.segments.lock();
+        let changed = change(&mut segments);
+        self.count.store(segments.files.len(), Relaxed);
+        changed
     }
 
     /// The segment that holds `item`.
@@ -192,10 +209,11 @@ impl Log {
             }
             _ => {}
         }
-        let mut segments = self.segments.lock();
-        if segments.files.front().is_some_and(|segment| segment.first == first) {
-            segments.pop();
-        }
+        self.change(|segments| {
+            if segments.files.front().is_some_and(|segment| segment.first == first) {
+                segments.pop();
+            }
+        });
         Ok(())
     }
 }

@@ -149,14 +149,14 @@ impl LogWriter {
         if self.current.as_ref().is_some_and(|current| current.first == self.next) {
             // It has no frame, and the new one has its name.
             self.current = None;
-            self.log.segments.lock().forget_last(self.next);
+            self.log.change(|segments| segments.forget_last(self.next));
         }
         let current = self.begin(&path, bytes, durable).inspect_err(|_| {
             // What there is of it holds nothing; where it cannot be removed, opening does.
             let _ = self.log.disk.remove(&path);
         })?;
         self.end_segment();
-        self.log.segments.lock().push(Segment { first: self.next, bytes });
+        self.log.change(|segments| segments.push(Segment { first: self.next, bytes }));
         (self.current, self.has_new_names) = (Some(current), true);
         Ok(())
     }
@@ -195,7 +195,7 @@ impl LogWriter {
         let Some(current) = self.current.take() else { return };
         // Without that it only takes more disk than it needs.
         if current.file.truncate(current.offset).is_ok() {
-            self.log.segments.lock().end_last(current.offset);
+            self.log.change(|segments| segments.end_last(current.offset));
         }
         self.unsynced.push((current.file, current.path));
     }

@@ -71,6 +71,9 @@ struct Shared {
 type Observer = Box<dyn FnMut(&SimDisk) + Send>;
 
 impl SimDisk {
+    /// How large it is.
+    pub const BYTES: u64 = 1 << 40;
+
     /// An empty disk. Sectors of `sector_bytes` are written whole or not at all.
     #[must_use]
     pub fn new(seed: u64, sector_bytes: usize) -> Self {
@@ -399,6 +402,13 @@ impl SimDisk {
     pub(crate) fn file_system_type(&self, _directory: &Path) -> io::Result<u64> {
         self.call()?;
         Ok(self.shared.state.lock().file_system_type)
+    }
+
+    pub(crate) fn free_bytes(&self, _directory: &Path) -> io::Result<u64> {
+        self.call()?;
+        let files = self.contents();
+        let taken: u64 = files.iter().map(|(_, bytes)| bytes.len() as u64).sum();
+        Ok(if self.shared.state.lock().no_space { 0 } else { Self::BYTES - taken })
     }
 
     pub(crate) fn boot_id(&self) -> io::Result<BootId> {

@@ -1,10 +1,10 @@
 //! Queues that crash, are killed, and whose disk fails (F1, F2, F3, F5), judged by an oracle that
 //! knows what was pushed and acknowledged.
 //!
-//! After every crash: the items that are there are those that were pushed, in their order, without a
-//! hole; what a push returned is there after a death, and what was durable after a power cut; a
+//! After every crash: the items that are there are those that were pushed, in their order, without
+//! a hole; what a push returned is there after a death, and what was durable after a power cut; a
 //! batch is there as a whole or not at all; what was acknowledged does not come back after a death,
-//! and never without an item before it that was not; opening twice comes to the same.
+//! and nothing is gone that was not; opening twice comes to the same.
 
 mod crashes;
 mod faults;
