@@ -112,6 +112,21 @@ pub enum Error {
         /// What is there instead.
         found: Foreign,
     },
+    /// No directory has this name.
+    #[error("there is no queue {}: check the path", path.display())]
+    NoQueue {
+        /// The path that was opened.
+        path: PathBuf,
+    },
+    /// Something else than the directory of a queue.
+    #[error("{} is not a queue, it is {found}: give the directory that a queue was opened in",
+            path.display())]
+    NotAQueue {
+        /// The path that was opened.
+        path: PathBuf,
+        /// What is there instead.
+        found: Foreign,
+    },
     /// Compressed in a way that this build does not know.
     #[error("{} is compressed in a way that this build cannot read (number {found}; 2 is zstd): \
              build ringkeep with that feature, or use a newer one", path.display())]
@@ -459,7 +474,7 @@ pub enum Corruption {
     NoCheckpoint,
 }
 
-/// What was found where an archive should be.
+/// What was found where an archive, or a queue, should be.
 ///
 /// # Examples
 ///
@@ -480,6 +495,12 @@ pub enum Foreign {
     Empty,
     /// A file whose first bytes are not an archive's.
     File,
+    /// An archive, where a queue should be.
+    Archive,
+    /// A directory without a single file.
+    EmptyDirectory,
+    /// A directory that has no file of a queue.
+    OtherDirectory,
 }
 
 impl std::fmt::Display for Foreign {
@@ -489,9 +510,15 @@ impl std::fmt::Display for Foreign {
             Self::Special => "a device, a pipe or a socket",
             Self::Empty => "an empty file",
             Self::File => "some other file",
+            Self::Archive => "a ring archive",
+            Self::EmptyDirectory => "an empty directory",
+            Self::OtherDirectory => "a directory of other files",
         })
     }
 }
+
+/// What every file of an archive begins with.
+pub(crate) const ARCHIVE_MAGIC: [u8; 8] = *b"RINGKEEP";
 
 /// The random number that all files of one archive share.
 ///

@@ -156,6 +156,20 @@ impl FrameHeader {
         if left == 0 { Ok(()) } else { Err(Corruption::Field { field: "lengths", value: left }) }
     }
 
+    /// Where in a body that was checked an item begins, by its place in the frame.
+    pub(crate) fn offset_of(&self, body: &[u8], place: u64) -> usize {
+        let count = self.count as usize;
+        let before = usize::try_from(place).unwrap_or(usize::MAX);
+        count * LENGTH_BYTES + lengths(body, count).take(before).sum::<usize>()
+    }
+
+    /// The item at this place, which begins there.
+    pub(crate) fn item<'a>(&self, body: &'a [u8], place: u64, offset: usize) -> &'a [u8] {
+        let place = usize::try_from(place).unwrap_or(usize::MAX);
+        let length = lengths(body, self.count as usize).nth(place).unwrap_or(0);
+        &body[offset..offset + length]
+    }
+
     /// The items of a body that was checked.
     pub(crate) fn items<'a>(&self, body: &'a [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let count = self.count as usize;

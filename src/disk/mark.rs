@@ -15,11 +15,14 @@
 //! | 64 | 444 | - | zero |
 //! | 508 | 4 | checksum | CRC32 of bytes 0 to 508 |
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::{
     frame::NUMBER_END,
-    seam::{BootId, Disk, File},
+    seam::{Access, BootId, Disk, File},
 };
 use crate::error::{Corruption, Error, Result};
 
@@ -29,6 +32,8 @@ const COPIES: [u64; 3] = [0, 4096, 8192];
 const FILE_BYTES: u64 = 12288;
 const CHECKSUM_AT: usize = COPY_BYTES - 4;
 const MAGIC: [u8; 8] = *b"ringkpmk";
+/// A writer at work may be storing the very copy that is read, and then the next one.
+const LOOKS_MAX: usize = 8;
 
 /// What a mark says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +42,72 @@ pub(crate) struct Mark {
     pub(crate) done: u64,
     pub(crate) durable: u64,
     pub(crate) boot: BootId,
+}
+
+impl Mark {
+    /// The newest mark that is whole, if there is one. It writes nothing, and needs no lock.
+    ///
+    /// # Errors
+    ///
+    /// `Damaged` where the file is no mark's, `Io`.
+    pub(crate) fn read(disk: &Disk, path: &Path) -> Result<Option<Self>> {
+        let file = match disk.open(path, Access::Read) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(Error::io("open", path))?,
+        };
+        if !is_made(&file, path)? {
+            return Ok(None);
+        }
+        for _ in 0..LOOKS_MAX {
+            let copies = Copies::read(&file, path)?;
+            if copies.newest.is_some() || copies.not_whole.is_empty() {
+                return Ok(copies.newest);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether the file has its whole length; an empty one is being made.
+fn is_made(file: &File, path: &Path) -> Result<bool> {
+    match file.length().map_err(Error::io("look at", path))? {
+        FILE_BYTES => Ok(true),
+        0 => Ok(false),
+        // Nothing here is written over that is not known to be a mark.
+        value => {
+            let source = Corruption::Field { field: "file bytes", value };
+            Err(Error::damaged(path, 0)(source))
+        }
+    }
+}
+
+/// What the copies in a file hold.
+#[derive(Debug, Default)]
+struct Copies {
+    sequence: u64,
+    newest: Option<Mark>,
+    newest_copy: usize,
+    /// Where those begin that are not whole.
+    not_whole: Vec<u64>,
+}
+
+impl Copies {
+    fn read(file: &File, path: &Path) -> Result<Self> {
+        let mut found = Self::default();
+        for (copy, offset) in COPIES.into_iter().enumerate() {
+            let mut bytes = [0; COPY_BYTES];
+            file.read_at(&mut bytes, offset).map_err(Error::io("read", path))?;
+            match decode(&bytes) {
+                Some((sequence, mark)) if sequence > found.sequence => {
+                    (found.sequence, found.newest, found.newest_copy) =
+                        (sequence, Some(mark), copy);
+                }
+                Some(_) => {}
+                None => found.not_whole.push(offset),
+            }
+        }
+        Ok(found)
+    }
 }
 
 /// The file that holds it.
@@ -56,40 +127,19 @@ impl MarkFile {
     pub(crate) fn open(disk: &Disk, path: &Path, mode: u32) -> Result<Self> {
         let io = |action| Error::io(action, path);
         let file = disk.create(path, mode).map_err(io("open"))?;
-        match file.length().map_err(io("look at"))? {
-            FILE_BYTES => {}
-            0 => file.allocate(FILE_BYTES).map_err(io("create"))?,
-            // Nothing here is written over that is not known to be a mark.
-            value => {
-                let source = Corruption::Field { field: "file bytes", value };
-                return Err(Error::damaged(path, 0)(source));
-            }
+        if !is_made(&file, path)? {
+            file.allocate(FILE_BYTES).map_err(io("create"))?;
         }
-        let mut mark = Self {
-            file,
-            path: path.into(),
-            sequence: 0,
-            newest: None,
-            newest_copy: 0,
-            synced_copy: 0,
-        };
-        for (copy, offset) in COPIES.into_iter().enumerate() {
-            let mut bytes = [0; COPY_BYTES];
-            mark.file.read_at(&mut bytes, offset).map_err(io("read"))?;
-            match decode(&bytes) {
-                Some((sequence, found)) if sequence > mark.sequence => {
-                    (mark.sequence, mark.newest, mark.newest_copy) = (sequence, Some(found), copy);
-                }
-                Some(_) => {}
-                // What a crash left in part: the beginning of the next one, stored over it, could
-                // make it whole.
-                None => mark.file.write_at(&[0; COPY_BYTES], offset).map_err(io("write"))?,
-            }
+        let Copies { sequence, newest, newest_copy, not_whole } = Copies::read(&file, path)?;
+        for offset in not_whole {
+            // What a crash left in part: the beginning of the next one, stored over it, could make
+            // it whole.
+            file.write_at(&[0; COPY_BYTES], offset).map_err(io("write"))?;
         }
         // The newest one may be in the cache alone, and the next one go over what was synced.
-        mark.file.sync().map_err(io("sync"))?;
-        mark.synced_copy = mark.newest_copy;
-        Ok(mark)
+        file.sync().map_err(io("sync"))?;
+        let synced_copy = newest_copy;
+        Ok(Self { file, path: path.into(), sequence, newest, newest_copy, synced_copy })
     }
 
     /// The newest copy that is whole.

@@ -2,10 +2,13 @@
 //!
 //! `ranges.rs` is the order: three ranges of numbers. `push.rs` and `receive.rs` move items between
 //! them, memory and the log; `core.rs` is what they share. `done.rs` knows what is acknowledged.
+//! `inspect.rs`, `items.rs` and `verify.rs` look at its files from outside, without opening it.
 
 mod core;
 pub(crate) mod delivery;
 mod done;
+pub(crate) mod inspect;
+pub(crate) mod items;
 mod looking;
 mod opening;
 pub(crate) mod options;
@@ -14,6 +17,7 @@ mod ranges;
 mod receive;
 pub(crate) mod stats;
 mod ticker;
+pub(crate) mod verify;
 
 use std::{fmt, sync::Arc, time::Duration};
 

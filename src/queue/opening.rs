@@ -30,8 +30,8 @@ use crate::{
     error::{Error, Result},
 };
 
-const LOCK: &str = "lock";
-const MARK: &str = "mark";
+pub(super) const LOCK: &str = "lock";
+pub(super) const MARK: &str = "mark";
 
 pub(super) fn open<T, C>(options: &QueueOptions<C>, directory: &Path) -> Result<Queue<T, C>>
 where

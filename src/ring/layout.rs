@@ -13,7 +13,7 @@ use super::{
     schema::SCHEMA_BYTES_MAX,
 };
 use crate::{
-    error::{ArchiveId, Corruption},
+    error::{ARCHIVE_MAGIC, ArchiveId, Corruption},
     planted::planted,
 };
 
@@ -93,7 +93,6 @@ pub(crate) const REDO: usize = 4 * PAGE;
 pub(crate) const REDO_PAYLOAD: usize = REDO + 8;
 pub(crate) const REDO_THROUGH: u64 = 1 << 63;
 
-const IDENTITY_MAGIC: [u8; 8] = *b"RINGKEEP";
 const CHECKPOINT_MAGIC: [u8; 8] = *b"RKCHECK1";
 
 /// What an identity page says. It never changes after creation.
@@ -134,7 +133,7 @@ impl Identity {
         let mut put = |offset: usize, bytes: &[u8]| {
             page[offset..offset + bytes.len()].copy_from_slice(bytes);
         };
-        put(at::MAGIC, &IDENTITY_MAGIC);
+        put(at::MAGIC, &ARCHIVE_MAGIC);
         put(at::VERSION, &FORMAT_VERSION.to_le_bytes());
         put(at::COMPATIBLE, &0_u32.to_le_bytes());
         put(at::INCOMPATIBLE, &0_u32.to_le_bytes());
@@ -158,7 +157,7 @@ impl Identity {
     /// Any bytes in, an identity or the reason why there is none out.
     pub(crate) fn decode(page: &[u8; PAGE]) -> Result<Self, NoIdentity> {
         use identity as at;
-        if page[at::MAGIC..at::MAGIC + 8] != IDENTITY_MAGIC {
+        if page[at::MAGIC..at::MAGIC + 8] != ARCHIVE_MAGIC {
             return Err(NoIdentity::Foreign);
         }
         // Before the checksum: a later version may compute it over something else.

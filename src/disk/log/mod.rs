@@ -9,6 +9,7 @@
 //! A writer begins with a segment of its own: what an earlier one left behind the last whole frame
 //! is never looked at again, because a segment ends where the next one begins, by number.
 
+pub(crate) mod look;
 pub(crate) mod reader;
 pub(crate) mod recover;
 pub(crate) mod writer;

@@ -189,7 +189,7 @@ impl SegmentReader {
     }
 
     /// The body of the frame that was looked at last, and began here.
-    fn body(&mut self, header: &FrameHeader, offset: u64) -> Result<&[u8]> {
+    pub(crate) fn body(&mut self, header: &FrameHeader, offset: u64) -> Result<&[u8]> {
         let stored = self.chunk.get(offset + HEADER_BYTES as u64, header.body_bytes.into());
         let mut body = stored.expect("the frame was looked at");
         let damaged = |source| Error::damaged(&self.path, offset)(source);
@@ -247,7 +247,7 @@ impl SegmentReader {
     }
 
     /// The last byte from `offset` on that is not zero.
-    pub(crate) fn last_byte(&mut self, offset: u64) -> Result<Option<u64>> {
+    fn last_byte(&mut self, offset: u64) -> Result<Option<u64>> {
         let (mut at, mut last) = (offset, None);
         while at < self.bytes {
             let count = CHUNK_BYTES.min(self.bytes - at);
@@ -296,5 +296,22 @@ impl SegmentReader {
             }
         }
         Ok(None)
+    }
+
+    /// One past the last item that was durable when something in here was written, whole or behind
+    /// damage.
+    pub(crate) fn durable(&mut self) -> Result<u64> {
+        let (first, mut durable) = (self.header.first, self.header.durable);
+        let mut offset = FRAMES_AT;
+        while let Some((at, header)) = self.next_frame(offset, first)? {
+            durable = durable.max(header.durable);
+            offset = at + header.frame_bytes();
+        }
+        Ok(durable)
+    }
+
+    /// Bytes from here on to the last one that is not zero.
+    pub(crate) fn torn_bytes(&mut self, offset: u64) -> Result<u64> {
+        self.last_byte(offset).map(|last| last.map_or(0, |last| last + 1 - offset))
     }
 }

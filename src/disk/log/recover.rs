@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// What is added to the name of a segment that is set aside.
-const ASIDE: &str = ".bad";
+pub(crate) const ASIDE: &str = ".bad";
 /// Segments that are kept aside; of more, the oldest ones go.
 const ASIDE_MAX: usize = 16;
 /// Bytes that are stored again at once.
@@ -190,13 +190,7 @@ impl Walk<'_> {
             }
         }
         let Some(mut segment) = readable else { return Ok(()) };
-        let last = segment.header.first;
-        self.durable = self.durable.max(segment.header.durable);
-        let mut offset = FRAMES_AT;
-        while let Some((at, header)) = segment.next_frame(offset, last)? {
-            self.durable = self.durable.max(header.durable);
-            offset = at + header.frame_bytes();
-        }
+        self.durable = self.durable.max(segment.durable()?);
         Ok(())
     }
 
@@ -266,7 +260,7 @@ impl Walk<'_> {
             }
         }
         if next.is_none() {
-            self.report.torn_bytes += torn_bytes(segment, offset)?;
+            self.report.torn_bytes += segment.torn_bytes(offset)?;
         }
         if let Some(begin) = again {
             self.again.push((segment.header.first, begin..offset));
@@ -397,9 +391,4 @@ impl Walk<'_> {
         let directory = self.directory;
         self.disk.sync_directory(directory).map_err(Error::io("sync", directory))
     }
-}
-
-/// Bytes from here on to the last one that is not zero.
-fn torn_bytes(segment: &mut SegmentReader, offset: u64) -> Result<u64> {
-    segment.last_byte(offset).map(|last| last.map_or(0, |last| last + 1 - offset))
 }
