@@ -6,6 +6,8 @@ mod crashes;
 mod damage;
 #[path = "queue/format.rs"]
 mod format;
+#[path = "queue/inspect.rs"]
+mod inspect;
 #[path = "queue/limits.rs"]
 mod limits;
 #[path = "queue/model.rs"]

@@ -33,6 +33,11 @@ impl Exit {
             Error::NotFound { .. }
             | Error::LeftoverShard { .. }
             | Error::NotAnArchive { .. }
+            | Error::NoQueue { .. }
+            | Error::NotAQueue { .. }
+            | Error::MissingSegment { .. }
+            | Error::MissingItems { .. }
+            | Error::UnknownCompression { .. }
             | Error::NewerFormat { .. }
             | Error::Truncated { .. }
             | Error::MissingShard { .. }
@@ -42,6 +47,7 @@ impl Exit {
             Error::AlreadyExists { .. }
             | Error::GeometryMismatch { .. }
             | Error::SchemaMismatch { .. }
+            | Error::CodecMismatch { .. }
             | Error::InvalidSchema(_)
             | Error::SchemaSize { .. }
             | Error::TypeSize { .. }
@@ -135,12 +141,17 @@ mod tests {
         io::Error::from(io::ErrorKind::PermissionDenied)
     }
 
-    fn wrong_data() -> [Error; 9] {
+    fn wrong_data() -> [Error; 14] {
         let (found, expected) = (ArchiveId([1; 16]), ArchiveId([2; 16]));
         [
             Error::NotFound { path: path() },
             Error::LeftoverShard { path: path() },
             Error::NotAnArchive { path: path(), found: Foreign::Directory },
+            Error::NoQueue { path: path() },
+            Error::NotAQueue { path: path(), found: Foreign::Archive },
+            Error::MissingSegment { path: path() },
+            Error::MissingItems { path: path(), first: 1, end: 2 },
+            Error::UnknownCompression { path: path(), found: 7 },
             Error::NewerFormat { path: path(), found: 2, supported: 1 },
             Error::Truncated { path: path(), found_bytes: 1, expected_bytes: 2 },
             Error::MissingShard { path: path(), shards: 2 },
@@ -150,13 +161,14 @@ mod tests {
         ]
     }
 
-    fn wrong_use() -> [Error; 14] {
+    fn wrong_use() -> [Error; 15] {
         let geometry = |capacity| RingOptions::new(4, capacity).geometry();
         let [found, expected] = [8, 9].map(|capacity| geometry(capacity).expect("a geometry"));
         [
             Error::AlreadyExists { path: path() },
             Error::GeometryMismatch { path: path(), found, expected },
             Error::SchemaMismatch { path: path(), found: "".into(), expected: "t:u8".into() },
+            Error::CodecMismatch { path: path(), found: "a".into(), expected: "b".into() },
             geometry(0).expect_err("a capacity of nothing"),
             Error::InvalidSchema("t".parse::<Schema>().expect_err("half a field")),
             Error::SchemaSize { schema_bytes: 1, record_size: 2 },

@@ -1,4 +1,5 @@
-//! The `ringkeep` command: record this host, and create, fill, read and check ring archives.
+//! The `ringkeep` command: record this host, create, fill, read and check ring archives, and
+//! look into queues.
 
 mod append;
 mod capacity;
@@ -15,6 +16,7 @@ mod man;
 mod numbers;
 mod opening;
 mod output;
+mod queue;
 mod record;
 mod records;
 mod seen;
@@ -59,6 +61,7 @@ enum Verb {
     Tail(tail::Args),
     Stat(stat::Args),
     Verify(verify::Args),
+    Queue(queue::Args),
     Completions(completions::Args),
     Man(man::Args),
     #[command(name = record::FOLLOW, hide = true)]
@@ -92,6 +95,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Tail(args) => tail::run(args, cli.json),
         Verb::Stat(args) => stat::run(args, cli.json),
         Verb::Verify(args) => verify::run(args, cli.json),
+        Verb::Queue(args) => queue::run(args, cli.json),
         Verb::Completions(args) => completions::run(args, visible()),
         Verb::Man(args) => man::run(args, visible()),
         Verb::Follow(args) => record::follow(args),

@@ -26,8 +26,8 @@ Examples:
 
 /// `command` is without verbs that are nobody's business.
 pub(crate) fn run(args: &Args, command: Command) -> Result<Exit, Failure> {
-    let verbs = command.get_subcommands().map(|verb| format!("ringkeep-{}.1", verb.get_name()));
-    let names: Vec<String> = ["ringkeep.1".to_owned()].into_iter().chain(verbs).collect();
+    let mut names = Vec::new();
+    push_names(&mut names, &command, "ringkeep");
     clap_mangen::generate_to(command.disable_help_subcommand(true), &args.directory).map_err(
         |error| {
             let directory = args.directory.display();
@@ -40,4 +40,12 @@ pub(crate) fn run(args: &Args, command: Command) -> Result<Exit, Failure> {
     }
     out.flush()?;
     Ok(Exit::Fine)
+}
+
+/// The pages of a command and of its verbs, and theirs.
+fn push_names(names: &mut Vec<String>, command: &Command, name: &str) {
+    names.push(format!("{name}.1"));
+    for verb in command.get_subcommands() {
+        push_names(names, verb, &format!("{name}-{}", verb.get_name()));
+    }
 }

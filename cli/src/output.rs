@@ -3,6 +3,7 @@
 //! Nothing here can panic on a closed pipe: a failed write to standard output is an error that
 //! the caller passes up, a failed write to standard error has nobody left to tell.
 
+use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -31,6 +32,12 @@ pub(crate) fn is_closed() -> bool {
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     let told = poll(&mut asked, Some(&at_once));
     told.is_ok() && asked[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+}
+
+/// Waits until what was put out is on the disk, where standard output is a file.
+pub(crate) fn sync_stdout() -> io::Result<()> {
+    let file = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+    if file.metadata()?.is_file() { file.sync_data() } else { Ok(()) }
 }
 
 /// Says one sentence on standard error.

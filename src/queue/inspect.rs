@@ -1,6 +1,7 @@
 //! The files of a queue, seen from outside.
 
 use std::{
+    ffi::OsString,
     io::ErrorKind,
     ops::Range,
     path::{Path, PathBuf},
@@ -20,7 +21,7 @@ use crate::{
             recover::ASIDE,
         },
         seam::{Access, Disk, FileKind},
-        segment::{first_of_name, LogKind},
+        segment::{LogKind, first_of_name},
     },
     error::{ARCHIVE_MAGIC, Error, Foreign, Result},
 };
@@ -136,10 +137,7 @@ impl QueueFiles {
     ///
     /// As [`open`](Self::open).
     #[cfg(feature = "test-util")]
-    pub fn open_on(
-        directory: impl AsRef<Path>,
-        disk: &crate::disk::sim::SimDisk,
-    ) -> Result<Self> {
+    pub fn open_on(directory: impl AsRef<Path>, disk: &crate::disk::sim::SimDisk) -> Result<Self> {
         look(&Disk::Sim(disk.clone()), directory.as_ref())
     }
 
@@ -312,10 +310,9 @@ impl QueueFiles {
         }
         let names = look.disk.list(&look.directory);
         let names = names.map_err(Error::io("list", &look.directory))?;
-        let is_aside = |name: &&std::ffi::OsString| {
-            name.as_encoded_bytes().ends_with(ASIDE.as_bytes())
-        };
-        stats.set_aside = names.iter().filter(is_aside).map(|name| look.directory.join(name)).collect();
+        let is_aside = |name: &&OsString| name.as_encoded_bytes().ends_with(ASIDE.as_bytes());
+        stats.set_aside =
+            names.iter().filter(is_aside).map(|name| look.directory.join(name)).collect();
         stats.set_aside.sort_unstable();
         Ok(stats)
     }
@@ -423,9 +420,8 @@ fn refuse_others(disk: &Disk, directory: &Path) -> Result<()> {
         }
         names => names.map_err(Error::io("list", directory))?,
     };
-    let is_ours = |name: &std::ffi::OsString| {
-        name == LOCK || name == MARK || first_of_name(name).is_some()
-    };
+    let is_ours =
+        |name: &std::ffi::OsString| name == LOCK || name == MARK || first_of_name(name).is_some();
     match names.iter().any(is_ours) {
         true => Ok(()),
         false if names.is_empty() => foreign(Foreign::EmptyDirectory),
@@ -433,11 +429,13 @@ fn refuse_others(disk: &Disk, directory: &Path) -> Result<()> {
     }
 }
 
-/// What a path leads to that is no directory.
+/// What a path leads to.
 fn file_kind(disk: &Disk, path: &Path) -> Result<Foreign> {
     let file = disk.open(path, Access::Read).map_err(Error::io("open", path))?;
-    if file.kind().map_err(Error::io("look at", path))? != FileKind::Regular {
-        return Ok(Foreign::Special);
+    match file.kind().map_err(Error::io("look at", path))? {
+        FileKind::Regular => {}
+        FileKind::Directory => return Ok(Foreign::Directory),
+        FileKind::Special => return Ok(Foreign::Special),
     }
     let mut magic = [0; ARCHIVE_MAGIC.len()];
     match file.length().map_err(Error::io("look at", path))? {

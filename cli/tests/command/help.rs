@@ -3,10 +3,28 @@
 use std::fs;
 use std::process::Command;
 
+use ringkeep::{Bytes, Mode, QueueOptions, SyncPolicy};
+
 use crate::place::{Place, RINGKEEP};
 
-const VERBS: [&str; 10] =
-    ["record", "create", "append", "get", "cat", "tail", "stat", "verify", "completions", "man"];
+const VERBS: [&str; 16] = [
+    "record",
+    "create",
+    "append",
+    "get",
+    "cat",
+    "tail",
+    "stat",
+    "verify",
+    "queue",
+    "queue stat",
+    "queue verify",
+    "queue peek",
+    "queue export",
+    "queue drain",
+    "completions",
+    "man",
+];
 
 /// A place with what the examples speak of.
 fn prepared(verb: &str) -> Place {
@@ -18,6 +36,11 @@ fn prepared(verb: &str) -> Place {
         place.run(["append", "log.dat", "readings.csv"]).succeeded();
         place.run(["create", "cache.dat", "--record-size", "8", "--capacity", "100"]).succeeded();
         place.feed(["append", "cache.dat"], b"a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n").succeeded();
+    }
+    if verb.starts_with("queue") {
+        let options = QueueOptions::new(Bytes).mode(Mode::Durable(SyncPolicy::Never));
+        let queue = options.open(place.path("jobs")).expect("a queue");
+        queue.push_batch(vec![b"a".to_vec(), b"b".to_vec()]).expect("there is room");
     }
     if verb.is_empty() {
         place.run(["record", "--for", "50ms", "--every", "10ms"]).succeeded();
@@ -38,8 +61,7 @@ fn every_example_of_the_help_runs() {
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
     for verb in VERBS.into_iter().chain([""]) {
         let place = prepared(verb);
-        let args = if verb.is_empty() { vec!["--help"] } else { vec![verb, "--help"] };
-        let help = place.run(args).succeeded();
+        let help = place.run(verb.split_whitespace().chain(["--help"])).succeeded();
         let examples = examples(help.text());
         assert!(!examples.is_empty(), "{verb}");
         for mut example in examples {
@@ -79,7 +101,7 @@ fn help_fits_a_screen() {
     let place = Place::new();
     for verb in VERBS.into_iter().chain(["--json"]) {
         for flag in ["-h", "--help"] {
-            let help = place.run([verb, flag]).succeeded();
+            let help = place.run(verb.split_whitespace().chain([flag])).succeeded();
             let lines: Vec<&str> = help.text().lines().collect();
             assert!(lines.len() <= 40, "{verb}: {} lines", lines.len());
             let long = lines.iter().find(|line| line.len() > 80);
@@ -96,8 +118,8 @@ fn shells_are_told_of_every_verb_and_of_no_hidden_one() {
     let place = Place::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = place.run(["completions", shell]).succeeded();
-        for verb in VERBS {
-            assert!(script.text().contains(verb), "{shell}: {verb}");
+        for word in VERBS.iter().flat_map(|verb| verb.split_whitespace()) {
+            assert!(script.text().contains(word), "{shell}: {word}");
         }
         assert!(!script.text().contains("follow-recorder"), "{shell}");
     }
@@ -114,7 +136,8 @@ fn the_manual_has_a_page_for_every_verb() {
     let names = place.run(["man", "."]).succeeded();
     assert_eq!(names.text().lines().count(), VERBS.len() + 1);
     for verb in VERBS {
-        let page = fs::read_to_string(place.path(&format!("ringkeep-{verb}.1"))).expect("a page");
+        let name = format!("ringkeep-{}.1", verb.replace(' ', "-"));
+        let page = fs::read_to_string(place.path(&name)).expect("a page");
         assert!(page.contains("Examples:") && page.contains(".TH"), "{verb}");
     }
     let pages = fs::read_dir(place.path(".")).expect("a directory").count();

@@ -7,6 +7,7 @@ mod help;
 mod memory;
 mod nab;
 mod place;
+mod queue;
 mod recorder;
 mod rows;
 mod tail;

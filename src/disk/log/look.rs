@@ -109,15 +109,17 @@ impl LogLook {
         Ok(Mark::read(&self.disk, &self.mark_path)?.map(|mark| mark.done))
     }
 
-    /// The header of a segment; `None` where it is none of this log.
+    /// The header of a segment; `None` where it is none of this log, or gone.
     pub(crate) fn header(&self, first: u64) -> Result<Option<SegmentHeader>> {
         match self.open(first) {
             Ok(segment) => Ok(Some(segment.header)),
-            Err(Error::Damaged { .. }) => Ok(None),
+            Err(Error::Damaged { .. } | Error::MissingSegment { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
+    /// Opens a segment.
+    ///
     /// # Errors
     ///
     /// `Damaged` where it is none of this log; `MissingSegment`, `Io`, ..
@@ -127,9 +129,13 @@ impl LogLook {
         let found = &segment.header;
         let log = self.mark.map(|mark| mark.log);
         let log = log.or(self.identity.as_ref().map(|identity| identity.log));
-        let field = |field, value| Err(Error::damaged(&path, 0)(Corruption::Field { field, value }));
+        let field =
+            |field, value| Err(Error::damaged(&path, 0)(Corruption::Field { field, value }));
         if log.is_some_and(|log| log != found.identity.log) {
-            return field("log", u64::from_le_bytes(std::array::from_fn(|i| found.identity.log[i])));
+            return field(
+                "log",
+                u64::from_le_bytes(std::array::from_fn(|i| found.identity.log[i])),
+            );
         }
         if found.first != first {
             return field("first", found.first);

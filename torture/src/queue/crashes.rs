@@ -1,10 +1,12 @@
 //! Random lives of a durable queue on a simulated disk, which die at a random step of their opening
-//! or work. Another process opens what is left, twice, and receives all of it.
+//! or work. Another process opens what is left, twice, and receives all of it. A look at the files
+//! from outside, before they are opened, finds the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringkeep::{
-    Bytes, Compression, Crash, Delivery, Mode, Queue, QueueOptions, Recovery, SimDisk, SyncPolicy,
+    Bytes, Compression, Crash, Delivery, Error, Mode, Queue, QueueFiles, QueueOptions, Recovery,
+    SimDisk, SyncPolicy,
 };
 
 use crate::report::Report;
@@ -205,6 +207,7 @@ impl Driver {
     /// Receives all that is left, in another process that keeps its hands off.
     fn judge(&mut self, crash: Crash) {
         let disk = self.disk.copy();
+        let outside = seen_from_outside(&disk.other_process());
         let look = || self.options.clone().on(&disk.other_process()).open::<Vec<u8>>(PATH);
         let first_look = look().expect("it opens");
         let recovered = first_look.recovery().clone();
@@ -224,6 +227,8 @@ impl Driver {
         let next = first + found.len() as u64;
         assert!(found.iter().map(Delivery::number).eq(first..next), "there is a hole");
         assert_eq!(recovered.kept, found.len() as u64);
+        let items = found.iter().map(|delivery| (delivery.number(), delivery.to_vec()));
+        assert!(outside.into_iter().eq(items), "it looks otherwise from outside");
         let owed = if crash == Crash::Kill { oracle.returned } else { oracle.durable };
         assert!(next >= owed, "{next} is the end, and {owed} is owed after a {crash:?}");
         let needed = (0..=next).find(|id| !oracle.acknowledged.contains(id));
@@ -250,4 +255,18 @@ impl Driver {
         drop(found);
         disk.kill();
     }
+}
+
+/// The items that a look finds, which no damage is among.
+fn seen_from_outside(disk: &SimDisk) -> Vec<(u64, Vec<u8>)> {
+    let files = match QueueFiles::open_on(PATH, disk) {
+        Err(Error::NoQueue { .. } | Error::NotAQueue { .. }) => return Vec::new(),
+        files => files.expect("it can be looked at"),
+    };
+    let items: Vec<_> = files
+        .items()
+        .map(|item| item.map(|item| (item.number, item.bytes)).expect("nothing is damaged"))
+        .collect();
+    assert!(files.numbers().eq(items.iter().map(|(number, _)| *number)));
+    items
 }
