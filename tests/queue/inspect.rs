@@ -208,9 +208,12 @@ fn a_flipped_bit_costs_one_item_and_is_told_with_its_place() {
     assert_eq!((damages.len(), report.frames, report.torn_bytes), (1, ITEMS - 1, 0));
 }
 
+/// Takes something away; the items that are gone with it.
+type Take = fn(&TempDir) -> std::ops::Range<u64>;
+
 #[test]
 fn what_was_durable_and_is_gone_is_told_wherever_it_was() {
-    let gone: [(&str, fn(&TempDir) -> std::ops::Range<u64>); 5] = [
+    let gone: [(&str, Take); 5] = [
         ("the first segment", |directory| {
             let paths = segments(directory);
             fs::remove_file(&paths[0]).expect("a segment");
@@ -232,7 +235,9 @@ fn what_was_durable_and_is_gone_is_told_wherever_it_was() {
             first_of(paths.last().expect("a segment"))..ITEMS
         }),
         ("all segments", |directory| {
-            segments(directory).iter().for_each(|path| fs::remove_file(path).expect("a segment"));
+            for path in segments(directory) {
+                fs::remove_file(path).expect("a segment");
+            }
             0..ITEMS
         }),
     ];

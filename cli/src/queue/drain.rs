@@ -74,9 +74,9 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
 
 /// The numbers of all items, those included that opening could not find.
 fn numbers(queue: &Queue<Vec<u8>, Stored>, before: &QueueFiles, now: &QueueFiles) -> Range<u64> {
-    let (lost, Range { start, end }) = (&queue.recovery().lost, now.numbers());
-    let first = lost.first().map_or(start, |lost| lost.start.max(before.numbers().start));
-    let last = lost.last().map_or(end, |lost| lost.end);
+    let (missing, Range { start, end }) = (&queue.recovery().lost, now.numbers());
+    let first = missing.first().map_or(start, |items| items.start.max(before.numbers().start));
+    let last = missing.last().map_or(end, |items| items.end);
     first.min(start)..last.max(end)
 }
 

@@ -44,6 +44,17 @@ struct Shown {
     bytes: String,
 }
 
+impl Shown {
+    fn of(item: &QueuedItem) -> Self {
+        Self {
+            number: item.number.to_string(),
+            time: UnixNanos::from(item.time).to_string(),
+            size: item.bytes.len(),
+            bytes: hex(&item.bytes),
+        }
+    }
+}
+
 pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
     let files = QueueFiles::open(&args.directory)?;
     let mut out = output::stdout();
@@ -55,7 +66,12 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
         match item {
             Ok(item) => {
                 shown += 1;
-                show(&mut out, &item, args.hex, json)?;
+                if json {
+                    output::json(&mut out, &Shown::of(&item))?;
+                } else {
+                    let bytes = if args.hex { hex(&item.bytes) } else { escaped(&item.bytes) };
+                    show(&mut out, &item, &bytes)?;
+                }
             }
             Err(damage) => exit = exit.max(tell(&damage)),
         }
@@ -70,14 +86,8 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn show(out: &mut Out, item: &QueuedItem, in_hex: bool, json: bool) -> io::Result<()> {
-    let (number, bytes) = (item.number, &item.bytes);
-    let time = UnixNanos::from(item.time).to_string();
-    if json {
-        let (number, size) = (number.to_string(), bytes.len());
-        return output::json(out, &Shown { number, time, size, bytes: hex(bytes) });
-    }
-    let bytes = if in_hex { hex(bytes) } else { escaped(bytes) };
+fn show(out: &mut Out, item: &QueuedItem, bytes: &str) -> io::Result<()> {
+    let (number, time) = (item.number, UnixNanos::from(item.time));
     writeln!(out, "{number}  {time}  {} bytes  {bytes}", item.bytes.len())
 }
 

@@ -34,7 +34,8 @@ fn filled(items: &[&[u8]]) -> Place {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
 }
 
 fn numbers(lines: &[Value]) -> Vec<u64> {

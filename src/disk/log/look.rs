@@ -172,8 +172,10 @@ impl LogLook {
         let mut walk = LogWalk::new(self, from, u64::MAX, self.durable);
         while let Some(step) = walk.step() {
             match step {
-                LogStep::Damage(LogDamage { source: Error::Damaged { .. }, .. })
-                | LogStep::Damage(LogDamage { source: Error::MissingItems { .. }, .. })
+                LogStep::Damage(LogDamage {
+                    source: Error::Damaged { .. } | Error::MissingItems { .. },
+                    ..
+                })
                 | LogStep::Frame(..) => {}
                 LogStep::Damage(damage) => return Err(damage.source),
             }
