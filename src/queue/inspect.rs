@@ -420,13 +420,16 @@ fn refuse_others(disk: &Disk, directory: &Path) -> Result<()> {
         }
         names => names.map_err(Error::io("list", directory))?,
     };
-    let is_ours =
-        |name: &std::ffi::OsString| name == LOCK || name == MARK || first_of_name(name).is_some();
-    match names.iter().any(is_ours) {
-        true => Ok(()),
-        false if names.is_empty() => foreign(Foreign::EmptyDirectory),
-        false => foreign(Foreign::OtherDirectory),
+    let is_ours = |name: &OsString| name == MARK || first_of_name(name).is_some();
+    // A queue that only spills may have no other file; others have files of that name too.
+    let has_lock = || match file_kind(disk, &directory.join(LOCK)) {
+        Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(false),
+        kind => kind.map(|kind| kind == Foreign::Empty),
+    };
+    if names.iter().any(is_ours) || has_lock()? {
+        return Ok(());
     }
+    foreign(if names.is_empty() { Foreign::EmptyDirectory } else { Foreign::OtherDirectory })
 }
 
 /// What a path leads to.

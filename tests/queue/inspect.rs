@@ -1,10 +1,10 @@
 //! The files of a queue, looked at from outside: whole, damaged, torn, and while they change.
 
 use std::{
+    collections::BTreeSet,
     fs,
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
     time::{Duration, SystemTime},
 };
@@ -283,37 +283,56 @@ fn a_process_at_work_is_never_taken_for_damage() {
     let directory = tempfile::tempdir_in("/dev/shm").expect("a directory");
     let options = options().mode(Mode::Durable(SyncPolicy::EveryRecords(8))).segment_bytes(4096);
     let queue = options.open(directory.path()).expect("a queue");
-    let is_over = AtomicBool::new(false);
-    let (mut looks, mut outrun, mut seen) = (0, 0, 0);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            for number in 0.. {
-                queue.push(item(number)).expect("there is room");
-                if queue.len() > 150 {
-                    (0..100).for_each(|_| drop(queue.pop().expect("an item")));
-                }
-                if is_over.load(Relaxed) {
-                    break;
-                }
-            }
-        });
-        while looks < 300 || outrun < 3 && looks < 20_000 {
-            looks += 1;
+    let look_on = || {
+        let (mut seen, mut firsts) = (0, BTreeSet::new());
+        for _ in 0..300 {
             let files = look(&directory);
             let numbers = files.numbers();
             let (found, damages) = read(&files);
             assert!(damages.is_empty(), "{damages:?} of {numbers:?}");
             assert!(found.iter().all(|number| numbers.contains(number)));
             assert!(found.windows(2).all(|pair| pair[0] < pair[1]));
-            outrun += u64::from((found.len() as u64) < numbers.end - numbers.start);
             seen += found.len();
+            firsts.insert(numbers.start);
             let (report, damages) = verified(&files);
             assert!(damages.is_empty() && report.torn_bytes == 0, "{damages:?} {report:?}");
             files.stats().expect("it can be read");
         }
-        is_over.store(true, Relaxed);
+        (seen, firsts)
+    };
+    let (seen, firsts) = thread::scope(|scope| {
+        let looker = scope.spawn(look_on);
+        let mut number = 0;
+        while !looker.is_finished() {
+            queue.push(item(number)).expect("there is room");
+            number += 1;
+            if queue.len() > 150 {
+                (0..100).for_each(|_| drop(queue.pop().expect("an item")));
+            }
+        }
+        looker.join().expect("it looks on")
     });
-    assert!(seen > 1000 && outrun > 0, "{seen} items in {looks} looks, {outrun} were outrun");
+    assert!(seen > 1000 && firsts.len() > 10, "{seen} items behind {} marks", firsts.len());
+}
+
+#[test]
+fn what_is_done_with_since_the_look_is_not_missing() {
+    let directory = tempfile::tempdir_in("/dev/shm").expect("a directory");
+    let queue = options().segment_bytes(4096).open(directory.path()).expect("a queue");
+    for number in 0..ITEMS {
+        queue.push(item(number)).expect("there is room");
+    }
+    let files = look(&directory);
+    for _ in 0..100 {
+        queue.pop().expect("an item");
+    }
+    let first = first_of(&segments(&directory)[0]);
+    assert!((1..=100).contains(&first), "segments are gone: {first}");
+    let (numbers, damages) = read(&files);
+    assert!(damages.is_empty() && numbers.into_iter().eq(first..ITEMS), "{damages:?}");
+    let (report, damages) = verified(&files);
+    assert!(damages.is_empty(), "{damages:?}");
+    assert_eq!((report.items, report.missing), (ITEMS - first, 0));
 }
 
 #[test]

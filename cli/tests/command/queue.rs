@@ -30,7 +30,17 @@ fn filled(items: &[&[u8]]) -> Place {
     for item in items {
         queue.push(item.to_vec()).expect("there is room");
     }
+    drop(queue);
+    until_free(&place);
     place
+}
+
+/// What another test starts holds our files open until it runs, and their locks with them.
+fn until_free(place: &Place) {
+    wait_for("the lock to be free", || {
+        let stat = place.run(["queue", "stat", "jobs", "--json"]).succeeded().json();
+        (stat["open"] == false).then_some(())
+    });
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -93,6 +103,7 @@ fn stat_tells_where_a_queue_stands_beside_its_process_and_after() {
     let time = stat["oldest_time"].as_str().expect("a time");
     assert!(time.starts_with("20") && time.ends_with('Z'), "{time}");
     drop(queue);
+    until_free(&place);
     let text = place.run(["queue", "stat", "jobs"]).succeeded();
     for line in ["open          no\n", "first         1\n", "items         2\n"] {
         assert!(text.text().contains(line), "{text:?}");
@@ -227,6 +238,7 @@ fn waiting(place: &Place) -> Running {
     let queue = open(place);
     queue.push_batch(vec![vec![7; 1000]; 1000]).expect("there is room");
     drop(queue);
+    until_free(place);
     Running::start(place.command(["queue", "drain", "jobs"]))
 }
 

@@ -262,7 +262,12 @@ impl SegmentReader {
     /// The first place from `offset` on where a frame's header may be.
     fn next_magic(&mut self, mut offset: u64) -> Result<Option<u64>> {
         while offset + HEADER_BYTES as u64 <= self.bytes {
-            let count = CHUNK_BYTES.min(self.bytes - offset);
+            let (bytes, count) = (self.bytes, CHUNK_BYTES.min(self.bytes - offset));
+            match self.fetch(offset, count).map(drop) {
+                // Its writer ended it meanwhile: it is shorter now.
+                Err(Error::Damaged { .. }) if self.bytes < bytes => continue,
+                fetched => fetched?,
+            }
             let mut places = self.fetch(offset, count)?.chunks_exact(ALIGN);
             if let Some(place) = places.position(is_magic) {
                 let found = offset + (place * ALIGN) as u64;
@@ -287,7 +292,10 @@ impl SegmentReader {
         while left > 0 {
             let Some(magic) = self.next_magic(offset)? else { break };
             offset = magic;
-            let claimed = body_bytes_claimed(self.fetch(offset, HEADER_BYTES as u64)?);
+            let claimed = match self.fetch(offset, HEADER_BYTES as u64) {
+                Err(Error::Damaged { .. }) => 0,
+                header => body_bytes_claimed(header?),
+            };
             left = left.saturating_sub(claimed.min(self.bytes));
             match self.try_frame_at(offset) {
                 Ok(header) if header.first >= item => return Ok(Some((offset, header))),
