@@ -164,9 +164,10 @@ impl FrameHeader {
     }
 
     /// The item at this place, which begins there.
-    pub(crate) fn item<'a>(&self, body: &'a [u8], place: u64, offset: usize) -> &'a [u8] {
+    pub(crate) fn item(body: &[u8], place: u64, offset: usize) -> &[u8] {
         let place = usize::try_from(place).unwrap_or(usize::MAX);
-        let length = lengths(body, self.count as usize).nth(place).unwrap_or(0);
+        // Not by going through those before it.
+        let length = lengths(&body[place * LENGTH_BYTES..], 1).next().unwrap_or(0);
         &body[offset..offset + length]
     }
 

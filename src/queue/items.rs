@@ -123,7 +123,8 @@ impl<'a> QueueItems<'a> {
     fn next_of_frame(&mut self) -> Option<QueuedItem> {
         let Frame { header, items, offset } = self.frame.as_mut()?;
         let number = items.next()?;
-        let bytes = header.item(self.walk.body(), number - header.first, *offset).to_vec();
+        let place = number - header.first;
+        let bytes = FrameHeader::item(self.walk.body(), place, *offset).to_vec();
         *offset += bytes.len();
         Some(QueuedItem { number, time: time_of(header.time_ns), bytes })
     }

@@ -114,6 +114,46 @@ fn damage_in_the_last_segment_is_told_at_opening() {
 }
 
 #[test]
+fn damage_to_what_is_acknowledged_is_none() {
+    for at in [0, 2] {
+        let directory = filled();
+        let path = segments(&directory).pop().expect("a segment");
+        let first: u64 =
+            path.file_stem().expect("a name").to_str().expect("digits").parse().unwrap();
+        let queue = options().open(directory.path()).expect("a queue");
+        for _ in 0..first + 4 {
+            queue.pop().expect("an item");
+        }
+        drop(queue);
+        spoil(&path, FRAMES + at * FRAME + 60);
+        let queue = options().open(directory.path()).expect("what is needed is whole");
+        let (numbers, error) = received(&queue);
+        assert!(error.is_none() && numbers.into_iter().eq(first + 4..ITEMS), "{at}: {error:?}");
+    }
+}
+
+#[test]
+fn numbers_that_were_durable_and_are_lost_are_not_given_again() {
+    let directory = filled();
+    let path = segments(&directory).pop().expect("a segment");
+    let file = fs::File::options().write(true).open(&path).expect("a segment");
+    let length = file.metadata().expect("a length").len();
+    let gone = vec![0; usize::try_from(length - 4096).expect("a length")];
+    file.write_all_at(&gone, 4096).expect("a store");
+    let options = options().recovery(Recovery::SkipCorrupt);
+    let queue = options.open(directory.path()).expect("it goes on");
+    let lost = queue.recovery().lost.last().expect("a loss").clone();
+    assert_eq!((lost.end, queue.recovery().kept), (ITEMS, lost.start));
+    assert_eq!(queue.push(item(ITEMS)).expect("there is room"), Some(ITEMS));
+    drop(queue);
+    let queue = options.open(directory.path()).expect("it goes on");
+    let (numbers, error) = received(&queue);
+    assert!(error.is_none(), "{error:?}");
+    assert!(numbers.into_iter().eq((0..lost.start).chain([ITEMS])));
+    assert_eq!(queue.stats().lost, ITEMS - lost.start);
+}
+
+#[test]
 fn a_missing_segment_is_told_or_passed_over() {
     let directory = filled();
     let paths = segments(&directory);

@@ -49,7 +49,19 @@ impl LogReader {
         }
         let segment = self.segment(first)?;
         loop {
-            let header = segment.frame_at(position.offset)?;
+            let header = match segment.frame_at(position.offset) {
+                // What lies before the item is not needed, whole or not.
+                Err(error @ Error::Damaged { .. }) => {
+                    let found = segment.next_frame(position.offset + ALIGN as u64, 0)?;
+                    let Some((at, header)) = found.filter(|(_, header)| header.first <= item)
+                    else {
+                        return Err(error);
+                    };
+                    position.offset = at;
+                    header
+                }
+                header => header?,
+            };
             if header.first > item {
                 let source = Corruption::Field { field: "first", value: header.first };
                 return Err(Error::damaged(&segment.path, position.offset)(source));

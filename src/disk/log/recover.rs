@@ -259,6 +259,10 @@ impl Walk<'_> {
                 Err(error) => return Err(error),
             }
         }
+        if self.how == Recovery::SkipCorrupt && next.is_none() && self.is_owed(end) {
+            // Their numbers are not given again.
+            end = self.durable;
+        }
         if next.is_none() {
             self.report.torn_bytes += segment.torn_bytes(offset)?;
         }
@@ -279,16 +283,22 @@ impl Walk<'_> {
         if next.is_some_and(|next| end >= next) {
             return Ok(None);
         }
-        let found = match self.how {
-            Recovery::SkipCorrupt if self.is_owed(end) => {
-                segment.next_frame(offset + ALIGN as u64, end)?
-            }
-            _ => None,
+        let goes_on = self.how == Recovery::SkipCorrupt && self.is_owed(end);
+        let found = if goes_on || end < self.done {
+            segment.next_frame(offset + ALIGN as u64, end)?
+        } else {
+            None
         };
         let found = found.filter(|(_, header)| next.is_none_or(|next| header.first < next));
         if let Some((at, header)) = found {
-            self.miss(end..header.first, &segment.path, offset)?;
-            return Ok(Some((at, header.first)));
+            // Damage to what is done with is none.
+            if header.first <= self.done {
+                return Ok(Some((at, header.first)));
+            }
+            if goes_on {
+                self.miss(end.max(self.done)..header.first, &segment.path, offset)?;
+                return Ok(Some((at, header.first)));
+            }
         }
         // The segment behind it is judged by its own first item.
         if next.is_none() && self.is_owed(end) {
