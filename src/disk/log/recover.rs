@@ -283,8 +283,8 @@ impl Walk<'_> {
         if next.is_some_and(|next| end >= next) {
             return Ok(None);
         }
-        let goes_on = self.how == Recovery::SkipCorrupt && self.is_owed(end);
-        let found = if goes_on || end < self.done {
+        let goes_on = self.how == Recovery::SkipCorrupt;
+        let found = if self.is_owed(end) && (goes_on || end < self.done) {
             segment.next_frame(offset + ALIGN as u64, end)?
         } else {
             None
