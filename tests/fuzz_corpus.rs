@@ -4,6 +4,8 @@ use std::{fs, path::Path};
 
 #[path = "../fuzz/bodies/open_any_bytes.rs"]
 mod open_any_bytes;
+#[path = "../fuzz/bodies/open_any_queue.rs"]
+mod open_any_queue;
 #[path = "../fuzz/bodies/operations.rs"]
 mod operations;
 #[path = "../fuzz/bodies/parse_schema.rs"]
@@ -26,6 +28,34 @@ fn every_seed_of_open_any_bytes_ends_in_values_or_errors() {
     for (name, data) in seeds {
         println!("{name}");
         open_any_bytes::open_any_bytes(&data);
+    }
+}
+
+#[test]
+fn every_seed_of_open_any_queue_ends_in_values_or_errors() {
+    let seeds = corpus("open_any_queue");
+    assert!(seeds.len() >= 10, "only {} seeds", seeds.len());
+    for (name, data) in seeds {
+        println!("{name}");
+        open_any_queue::open_any_queue(&data);
+    }
+}
+
+#[test]
+fn boundary_values_in_every_field_of_a_queue_end_in_values_or_errors() {
+    // Fields of the segment's header and of its first frame, and of the mark, with checksums that
+    // were made right again.
+    for (file, fields) in [(0, 0..64_u16), (0, 4096..4112), (0, 20480..20544), (2, 0..64)] {
+        for offset in fields.step_by(4) {
+            for byte in [0x00, 0x01, 0x3F, 0x80, 0xFF] {
+                let [low, high] = offset.to_le_bytes();
+                for how in [0b0010_0011, 0b0010_1111] {
+                    let edit = [how, file, low, high, 4, byte, byte, byte, byte];
+                    open_any_queue::open_any_queue(&edit);
+                    open_any_queue::open_any_queue(&edit[..edit.len() - 3]);
+                }
+            }
+        }
     }
 }
 

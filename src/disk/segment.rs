@@ -159,7 +159,8 @@ pub(crate) fn name_of_segment(first: u64) -> String {
 pub(crate) fn first_of_name(name: &OsStr) -> Option<u64> {
     let digits = name.to_str()?.strip_suffix(SUFFIX)?;
     let is_number = digits.len() == DIGITS && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { digits.parse().ok() } else { None }
+    let first = if is_number { digits.parse().ok()? } else { return None };
+    (first < NUMBER_END).then_some(first)
 }
 
 #[cfg(test)]
@@ -196,12 +197,13 @@ mod tests {
 
     #[test]
     fn names_sort_as_numbers_and_nothing_else_is_a_name() {
-        for first in [0, 9_999, 10_000, u64::MAX] {
+        for first in [0, 9_999, 10_000, (1 << 62) - 1] {
             let name = name_of_segment(first);
             assert_eq!((name.len(), first_of_name(OsStr::new(&name))), (24, Some(first)));
         }
         assert!(name_of_segment(9_999) < name_of_segment(10_000));
         let others = ["1.seg", "lock", "99999999999999999999.seg", "+0000000000000000001.seg"];
+        assert_eq!(first_of_name(OsStr::new(&name_of_segment(u64::MAX))), None);
         for other in others {
             assert_eq!(first_of_name(OsStr::new(other)), None, "{other}");
         }

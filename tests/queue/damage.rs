@@ -154,6 +154,23 @@ fn numbers_that_were_durable_and_are_lost_are_not_given_again() {
 }
 
 #[test]
+fn a_forged_mark_behind_which_numbers_would_end_is_refused() {
+    let directory = filled();
+    let path = directory.path().join("mark");
+    let mut mark = fs::read(&path).expect("a mark");
+    for copy in mark.chunks_mut(4096).filter(|copy| copy.starts_with(b"ringkpmk")) {
+        copy[32..40].copy_from_slice(&((1_u64 << 62) - 1).to_le_bytes());
+        let checksum = crc32fast::hash(&copy[..508]);
+        copy[508..512].copy_from_slice(&checksum.to_le_bytes());
+    }
+    fs::write(&path, &mark).expect("a store");
+    for recovery in [Recovery::Fail, Recovery::TruncateTail, Recovery::SkipCorrupt] {
+        let refused = options().recovery(recovery).open::<Vec<u8>>(directory.path());
+        assert!(matches!(refused, Err(Error::Damaged { .. })), "{refused:?}");
+    }
+}
+
+#[test]
 fn a_missing_segment_is_told_or_passed_over() {
     let directory = filled();
     let paths = segments(&directory);

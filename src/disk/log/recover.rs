@@ -20,7 +20,7 @@ use std::{
 use super::{Segment, reader::SegmentReader, segments_in};
 use crate::{
     disk::{
-        frame::ALIGN,
+        frame::{ALIGN, NUMBER_END},
         mark::Mark,
         seam::{Access, BootId, Disk},
         segment::{FRAMES_AT, LogIdentity, LogKind, SEGMENT_HEADER_BYTES, name_of_segment},
@@ -30,6 +30,8 @@ use crate::{
 
 /// What is added to the name of a segment that is set aside.
 pub(crate) const ASIDE: &str = ".bad";
+/// No log that was not forged comes so far, and one that did has as many numbers left.
+const NUMBER_MAX: u64 = NUMBER_END / 2;
 /// Segments that are kept aside; of more, the oldest ones go.
 const ASIDE_MAX: usize = 16;
 /// Bytes that are stored again at once.
@@ -121,6 +123,10 @@ pub(crate) fn recover(
     };
     walk.learn_what_was_durable(&firsts)?;
     let next = walk.run(&firsts)?.max(done);
+    if next > NUMBER_MAX {
+        let source = Corruption::Field { field: "number", value: next };
+        return Err(Error::damaged(directory, 0)(source));
+    }
     let done = walk.done;
     walk.store_again()?;
     walk.remove_what_is_done(&firsts)?;
