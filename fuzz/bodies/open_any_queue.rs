@@ -3,10 +3,10 @@
 //! The first byte says how the rest becomes files:
 //!
 //! * even: the rest is the first segment, as it is;
-//! * odd: a small valid queue is made, and the rest edits it: `file, offset (2), count, bytes`. With
-//!   bit 1 the checksums of its pages, frames and copies are made right again, so that the fields
-//!   themselves are tried; with bit 2 its process has died instead of closing it; bit 3 compresses
-//!   it, bit 4 makes its segments small, bits 5.. fill it.
+//! * odd: a small valid queue is made, and the rest edits it: `file, offset (2), count, bytes`.
+//!   With bit 1 the checksums of its pages, frames and copies are made right again, so that the
+//!   fields themselves are tried; with bit 2 its process has died instead of closing it; bit 3
+//!   compresses it, bit 4 makes its segments small, bits 5.. fill it.
 
 use std::{
     cell::RefCell,
