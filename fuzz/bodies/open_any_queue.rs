@@ -96,7 +96,7 @@ fn valid_queue(how: u8) -> Result<Files> {
         .segment_bytes(if how & 16 == 0 { 30_000 } else { 4096 })
         .on(&disk)
         .open(DIRECTORY)?;
-    for count in 0..how / 32 * 2 + 1 {
+    for count in 0..=how / 32 * 2 {
         queue.push_batch(vec![vec![count; 700], vec![count], Vec::new()])?;
     }
     queue.pop()?;
