@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+#[path = "../fuzz/bodies/edits.rs"]
+mod edits;
 #[path = "../fuzz/bodies/open_any_bytes.rs"]
 mod open_any_bytes;
 #[path = "../fuzz/bodies/open_any_queue.rs"]

@@ -7,18 +7,13 @@
 //!   With bit 1 the checksums of its pages are made right again, so that the fields themselves are
 //!   tried; with bit 2 its producer has died instead of closing it; bits 3.. choose its geometry.
 
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::UNIX_EPOCH,
-};
+use std::{cell::RefCell, collections::BTreeMap, path::Path, time::UNIX_EPOCH};
 
 use ringkeep::{Error, Read, ReadOptions, Result, Ring, RingOptions, SimDisk, Start, WriteOptions};
 
-const PAGE: usize = 4096;
+use crate::edits::{Files, apply};
 
-type Files = Vec<(PathBuf, Vec<u8>)>;
+const PAGE: usize = 4096;
 
 thread_local! {
     /// Archives made so far: making one takes longer than trying it.
@@ -48,19 +43,7 @@ fn edited(how: u8, edits: &[u8], path: &Path) -> Files {
         let make = || valid_archive(how, path).expect("nothing fails on a fresh disk");
         made.entry(how).or_insert_with(make).clone()
     });
-    let mut rest = edits;
-    while let [file, low, high, count, bytes @ ..] = rest {
-        let offset = usize::from(u16::from_le_bytes([*low, *high]));
-        let (bytes, later) = bytes.split_at(bytes.len().min(usize::from(*count)));
-        let index = usize::from(*file) % files.len();
-        let content = &mut files[index].1;
-        for (at, byte) in (offset..).zip(bytes) {
-            if let Some(place) = content.get_mut(at) {
-                *place = *byte;
-            }
-        }
-        rest = later;
-    }
+    apply(&mut files, edits);
     if how & 2 != 0 {
         for (_, content) in &mut files {
             mend_checksums(content);

@@ -8,16 +8,14 @@
 //!   fields themselves are tried; with bit 2 its process has died instead of closing it; bit 3
 //!   compresses it, bit 4 makes its segments small, bits 5.. fill it.
 
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{cell::RefCell, collections::BTreeMap, path::Path};
 
 use ringkeep::{
     Bytes, Compression, Error, Mode, QueueFiles, QueueOptions, Recovery, Result, SimDisk,
     SyncPolicy,
 };
+
+use crate::edits::{Files, apply};
 
 const DIRECTORY: &str = "/sim/queue";
 const SEGMENT: &str = "/sim/queue/00000000000000000000.seg";
@@ -27,8 +25,6 @@ const COPIES_AT: [usize; 2] = [4096, 12288];
 const RECOVERIES: [Recovery; 3] = [Recovery::Fail, Recovery::TruncateTail, Recovery::SkipCorrupt];
 /// More items than this are taken from no queue: a frame of empty ones is larger than its file.
 const ITEMS_MAX: usize = 10_000;
-
-type Files = Vec<(PathBuf, Vec<u8>)>;
 
 thread_local! {
     /// Queues made so far: making one takes longer than trying it.
@@ -61,19 +57,7 @@ fn edited(how: u8, edits: &[u8]) -> Files {
         let make = || valid_queue(how).expect("nothing fails on a fresh disk");
         made.entry(how).or_insert_with(make).clone()
     });
-    let mut rest = edits;
-    while let [file, low, high, count, bytes @ ..] = rest {
-        let offset = usize::from(u16::from_le_bytes([*low, *high]));
-        let (bytes, later) = bytes.split_at(bytes.len().min(usize::from(*count)));
-        let index = usize::from(*file) % files.len();
-        let content = &mut files[index].1;
-        for (at, byte) in (offset..).zip(bytes) {
-            if let Some(place) = content.get_mut(at) {
-                *place = *byte;
-            }
-        }
-        rest = later;
-    }
+    apply(&mut files, edits);
     if how & 2 != 0 {
         for (path, content) in &mut files {
             if path.extension().is_some() {

@@ -4,5 +4,7 @@
 
 #[path = "../bodies/open_any_queue.rs"]
 mod body;
+#[path = "../bodies/edits.rs"]
+mod edits;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| body::open_any_queue(data));

@@ -245,9 +245,11 @@ impl FrameBuilder {
     /// Compresses the body and sums it: all that takes time, so that no lock is held for it.
     pub(crate) fn seal(&mut self, compression: Compression) -> SealedFrame<'_> {
         debug_assert_eq!(self.added, self.count, "a frame has as many items as it began with");
-        self.packed.clear();
-        self.packed.resize(HEADER_BYTES, 0);
-        let is_packed = compression.pack(&self.bytes[HEADER_BYTES..], &mut self.packed);
+        let is_packed = compression != Compression::None && {
+            self.packed.clear();
+            self.packed.resize(HEADER_BYTES, 0);
+            compression.pack(&self.bytes[HEADER_BYTES..], &mut self.packed)
+        };
         let stored = if is_packed { &self.packed } else { &self.bytes };
         let body_bytes = stored.len() - HEADER_BYTES;
         let body_checksum = crc32fast::hash(&stored[HEADER_BYTES..]);

@@ -222,7 +222,7 @@ impl<C> QueueOptions<C> {
     }
 
     /// Bytes that the queue leaves free on its disk: where less would be left, there is no room, as
-    /// if its own limit had been met. Default: 0.
+    /// if its own limit had been met; whoever waits looks again ten times a second. Default: 0.
     ///
     /// # Examples
     ///
@@ -334,9 +334,10 @@ impl<C> QueueOptions<C> {
     ///
     /// # Errors
     ///
-    /// `Locked` while another one has it open; `CodecMismatch`, `NewerFormat`; `Damaged`,
-    /// `MissingItems` and `MissingSegment`, unless [`recovery`](Self::recovery) says to go on;
-    /// `Io`, `NoSpace`, `InvalidTag`, `ReadOnlyFileSystem`, `NetworkFileSystem`.
+    /// `Locked` while another one has it open; `CodecMismatch`, `NewerFormat`,
+    /// `UnknownCompression`; `Damaged`, `MissingItems` and `MissingSegment`, unless
+    /// [`recovery`](Self::recovery) says to go on; `Io`, `NoSpace`, `InvalidTag`,
+    /// `ReadOnlyFileSystem`, `NetworkFileSystem`.
     ///
     /// # Examples
     ///

@@ -9,39 +9,39 @@ use std::{
 use ringkeep::{Bytes, Codec, CodecError, Error, Mode, Queue, QueueOptions, Recovery, SyncPolicy};
 use tempfile::TempDir;
 
-const ITEMS: u64 = 200;
+pub(super) const ITEMS: u64 = 200;
 /// Where the frames of a segment begin, and the bytes of each here.
-const FRAMES: u64 = 20480;
-const FRAME: u64 = 48 + 4 + 100;
+pub(super) const FRAMES: u64 = 20480;
+pub(super) const FRAME: u64 = 48 + 4 + 100;
 
-fn options() -> QueueOptions<Bytes> {
+pub(super) fn options() -> QueueOptions<Bytes> {
     QueueOptions::new(Bytes).mode(Mode::Durable(SyncPolicy::Always)).segment_bytes(8192)
 }
 
-fn item(number: u64) -> Vec<u8> {
+pub(super) fn item(number: u64) -> Vec<u8> {
     vec![u8::try_from(number % 251).expect("a byte"); 100]
 }
 
 /// A queue of several segments, all of it durable.
-fn filled() -> TempDir {
+pub(super) fn filled() -> TempDir {
     let directory = tempfile::tempdir_in("/dev/shm").expect("a directory");
     let queue = options().open(directory.path()).expect("a queue");
     for number in 0..ITEMS {
         queue.push(item(number)).expect("there is room");
     }
+    assert!(segments(&directory).len() > 3);
     directory
 }
 
-fn segments(directory: &TempDir) -> Vec<PathBuf> {
+pub(super) fn segments(directory: &TempDir) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory.path()).expect("a directory");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "seg"));
     paths.sort();
-    assert!(paths.len() > 3, "{paths:?}");
     paths
 }
 
-fn spoil(path: &Path, offset: u64) {
+pub(super) fn spoil(path: &Path, offset: u64) {
     let file = fs::File::options().read(true).write(true).open(path).expect("a segment");
     let mut byte = [0];
     file.read_exact_at(&mut byte, offset).expect("a byte");

@@ -3,8 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    os::unix::fs::FileExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     thread,
     time::{Duration, SystemTime},
 };
@@ -15,51 +14,15 @@ use ringkeep::{
 };
 use tempfile::TempDir;
 
-const ITEMS: u64 = 200;
-/// Where the frames of a segment begin, and the bytes of each here.
-const FRAMES: u64 = 20480;
-const FRAME: u64 = 48 + 4 + 100;
-
-fn options() -> QueueOptions<Bytes> {
-    QueueOptions::new(Bytes).mode(Mode::Durable(SyncPolicy::Always)).segment_bytes(8192)
-}
-
-fn item(number: u64) -> Vec<u8> {
-    vec![u8::try_from(number % 251).expect("a byte"); 100]
-}
-
-/// A queue of several segments, all of it durable.
-fn filled() -> TempDir {
-    let directory = tempfile::tempdir_in("/dev/shm").expect("a directory");
-    let queue = options().open(directory.path()).expect("a queue");
-    for number in 0..ITEMS {
-        queue.push(item(number)).expect("there is room");
-    }
-    directory
-}
+use crate::damage::{FRAME, FRAMES, ITEMS, filled, item, options, segments, spoil};
 
 fn look(directory: &TempDir) -> QueueFiles {
     QueueFiles::open(directory.path()).expect("a queue")
 }
 
-fn segments(directory: &TempDir) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory.path()).expect("a directory");
-    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "seg"));
-    paths.sort();
-    paths
-}
-
 fn first_of(path: &Path) -> u64 {
     let name = path.file_stem().and_then(|name| name.to_str());
     name.and_then(|name| name.parse().ok()).expect("a number")
-}
-
-fn spoil(path: &Path, offset: u64) {
-    let file = fs::File::options().read(true).write(true).open(path).expect("a segment");
-    let mut byte = [0];
-    file.read_exact_at(&mut byte, offset).expect("a byte");
-    file.write_all_at(&[byte[0] ^ 1], offset).expect("a store");
 }
 
 /// What a directory holds while a queue has it open: as after the death of its process.

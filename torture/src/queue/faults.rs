@@ -23,18 +23,24 @@ pub(super) fn run() -> Report {
     for mode in MODES {
         for for_good in [false, true] {
             for code in CODES {
-                for call in 0..CALLS_MAX {
-                    let trial = guarded(call, || Day::new(mode).with(call, for_good, code));
-                    let is_over = trial.outcomes.contains_key("no call failed");
-                    report.join(trial);
-                    if is_over || !report.violations.is_empty() {
-                        break;
-                    }
-                }
+                report.join(days(|| Day::of_a_new_queue(mode), for_good, code));
+                report.join(days(|| Day::of_an_old_queue(mode), for_good, code));
             }
         }
     }
     report.require(&["opening fails", "a push fails", "receiving fails", "poisoned", "no error"]);
+    report
+}
+
+/// One day for each call, until no call fails any more.
+fn days(morning: impl Fn() -> Day, for_good: bool, code: Errno) -> Report {
+    let mut report = Report::default();
+    for call in 0..CALLS_MAX {
+        report.join(guarded(call, || morning().with(call, for_good, code)));
+        if report.outcomes.contains_key("no call failed") || !report.violations.is_empty() {
+            break;
+        }
+    }
     report
 }
 
@@ -46,8 +52,6 @@ struct Day {
     /// Numbers of the items that were pushed, received and acknowledged.
     pushed: u64,
     done: u64,
-    /// Items of a push that failed may be in all the same.
-    may_be_more: bool,
 }
 
 fn item(number: u64) -> Vec<u8> {
@@ -57,9 +61,21 @@ fn item(number: u64) -> Vec<u8> {
 }
 
 impl Day {
-    fn new(mode: Mode) -> Self {
+    fn of_a_new_queue(mode: Mode) -> Self {
         let (disk, report) = (SimDisk::new(3, 512), Report::default());
-        Self { disk, mode, report, pushed: 0, done: 0, may_be_more: false }
+        Self { disk, mode, report, pushed: 0, done: 0 }
+    }
+
+    /// Of one that has items, unless it only spills.
+    fn of_an_old_queue(mode: Mode) -> Self {
+        let mut day = Self::of_a_new_queue(mode);
+        let queue = day.options().open(PATH).expect("nothing fails yet");
+        day.push(&queue);
+        queue.close().expect("nothing fails yet");
+        if mode == Mode::Spill {
+            day.pushed = 0;
+        }
+        day
     }
 
     fn options(&self) -> QueueOptions<Bytes> {
@@ -73,18 +89,7 @@ impl Day {
 
     fn with(mut self, call: u64, for_good: bool, code: Errno) -> Report {
         self.report.trials = 1;
-        // Half of the calls fail in a queue that is new, half in one that is opened again.
-        let is_new = call.is_multiple_of(2);
-        if !is_new {
-            let queue = self.options().open(PATH).expect("nothing fails yet");
-            self.push(&queue);
-            queue.close().expect("nothing fails yet");
-            drop(queue);
-            if self.mode == Mode::Spill {
-                (self.pushed, self.done) = (0, 0);
-            }
-        }
-        self.disk.fail_a_call(call / 2, for_good, code.raw_os_error());
+        self.disk.fail_a_call(call, for_good, code.raw_os_error());
         match self.options().open(PATH) {
             Ok(queue) => {
                 self.live(&queue);
@@ -140,7 +145,7 @@ impl Day {
                 Err(PushError { item: None, source }) => {
                     // It is in, and its sync has failed.
                     assert!(is_typed(&source), "{source:?}");
-                    (self.pushed, self.may_be_more) = (self.pushed + 1, true);
+                    self.pushed += 1;
                 }
                 Err(PushError { item: Some(back), source }) => {
                     assert_eq!(back, item(self.pushed), "what was to be pushed");
