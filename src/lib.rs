@@ -13,6 +13,7 @@ mod planted;
 mod queue;
 mod ring;
 
+pub use disk::budget::{DiskBudget, MemoryBudget};
 pub use disk::codec::{Bytes, Codec, Postcard};
 pub use disk::compression::Compression;
 pub use disk::log::recover::{Recovery, RecoveryReport};

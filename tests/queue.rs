@@ -1,5 +1,7 @@
 //! The queue: its order, its limits, and what it keeps across restarts, crashes and damage.
 
+#[path = "queue/budgets.rs"]
+mod budgets;
 #[path = "queue/crashes.rs"]
 mod crashes;
 #[path = "queue/damage.rs"]

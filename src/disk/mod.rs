@@ -1,5 +1,6 @@
 //! The ground floor: files, mapped bytes, logs and time. It knows no structure.
 
+pub(crate) mod budget;
 pub(crate) mod codec;
 pub(crate) mod compression;
 pub(crate) mod frame;

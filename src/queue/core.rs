@@ -19,12 +19,13 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{
     delivery::DeadLetters,
-    options::{Limits, Mode},
+    options::{Limits, Mode, QueueOptions},
     ranges::{Entry, Ranges},
     stats::Counts,
 };
 use crate::{
     disk::{
+        budget::{MemoryBudget, Share},
         frame::FrameBuilder,
         log::{
             Log, Position,
@@ -60,6 +61,8 @@ pub(super) struct Core<T, C> {
     pub(super) mode: Mode,
     pub(super) recovery: Recovery,
     pub(super) limits: Limits,
+    /// Memory that is shared with other queues.
+    pub(super) budget: Option<MemoryBudget>,
     pub(super) log: Arc<Log>,
     pub(super) writer: Mutex<LogWriter>,
     pub(super) reader: Mutex<LogReader>,
@@ -90,6 +93,8 @@ pub(super) struct Core<T, C> {
 #[derive(Debug)]
 pub(super) struct State<T> {
     pub(super) ranges: Ranges<T>,
+    /// Of the memory that is shared.
+    pub(super) share: Option<Share>,
     pub(super) is_closed: bool,
     /// What came up for somebody who had items to take home: the next one to receive is told.
     pub(super) untold: Option<Error>,
@@ -107,21 +112,19 @@ struct Syncs {
 }
 
 impl<T, C> Core<T, C> {
-    #[expect(clippy::too_many_arguments, reason = "each is one thing, used once")]
     pub(super) fn new(
-        codec: C,
-        mode: Mode,
-        recovery: Recovery,
-        limits: Limits,
+        options: QueueOptions<C>,
         log: Arc<Log>,
         mark: Option<Mutex<MarkFile>>,
         lock: File,
         items: Range<u64>,
         report: RecoveryReport,
     ) -> Self {
+        let QueueOptions { codec, mode, recovery, limits, memory_budget: budget, .. } = options;
         let next = items.end;
         let state = State {
             ranges: Ranges::new(items),
+            share: None,
             is_closed: false,
             untold: None,
             poison: None,
@@ -132,6 +135,7 @@ impl<T, C> Core<T, C> {
             mode,
             recovery,
             limits,
+            budget,
             writer: Mutex::new(LogWriter::new(Arc::clone(&log), next)),
             reader: Mutex::new(LogReader::new(Arc::clone(&log))),
             log,
@@ -158,6 +162,21 @@ impl<T, C> Core<T, C> {
     /// Bytes of memory up to which items are pushed: there is room for a run that is read.
     pub(super) fn memory_bytes_pushed(&self) -> usize {
         self.limits.memory_bytes - self.run_bytes()
+    }
+
+    /// Whether memory may hold so many bytes: those of the queue, and room for a run that is read,
+    /// come out of what is shared.
+    pub(super) fn may_hold(&self, state: &mut State<T>, bytes: usize) -> bool {
+        let run = self.run_bytes() as u64;
+        bytes <= self.memory_bytes_pushed()
+            && state.share.as_mut().is_none_or(|it| it.try_hold(bytes as u64 + run, run / 4))
+    }
+
+    /// Memory holds so many bytes, whatever there is.
+    pub(super) fn hold(&self, state: &mut State<T>, bytes: usize) {
+        if let Some(share) = &mut state.share {
+            share.hold((bytes + self.run_bytes()) as u64);
+        }
     }
 
     /// Bytes of memory that an item counts for.
@@ -335,8 +354,8 @@ impl<T, C> Core<T, C> {
     }
 
     /// Items are done with: there is room, on the disk too where the mark has moved past a segment.
-    pub(super) fn let_go(&self, state: MutexGuard<'_, State<T>>, has_moved: bool) {
-        self.count_freed(&state);
+    pub(super) fn let_go(&self, mut state: MutexGuard<'_, State<T>>, has_moved: bool) {
+        self.count_freed(&mut state);
         let is_over = state.is_closed && state.ranges.len() == 0;
         drop(state);
         self.room.notify_all();
@@ -349,7 +368,7 @@ impl<T, C> Core<T, C> {
         match self.keep_mark() {
             Ok(false) => {}
             Ok(true) => {
-                self.count_freed(&self.state.lock());
+                self.count_freed(&mut self.state.lock());
                 self.room.notify_all();
             }
             Err(error) => self.poison(&error),
@@ -357,7 +376,11 @@ impl<T, C> Core<T, C> {
     }
 
     /// There is more room than before; the lock of the state is held.
-    pub(super) fn count_freed(&self, _state: &State<T>) {
+    pub(super) fn count_freed(&self, state: &mut State<T>) {
+        if let Some(share) = &mut state.share {
+            let run = self.run_bytes() as u64;
+            share.settle(state.ranges.bytes() as u64 + run, run / 4);
+        }
         self.freed.fetch_add(1, Release);
     }
 

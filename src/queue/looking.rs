@@ -180,13 +180,8 @@ impl<T, C: Codec<T>> Queue<T, C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn relieve(&self, bytes: usize) -> Result<usize> {
-        let before = self.core.state.lock().ranges.bytes();
-        loop {
-            let moved = before.saturating_sub(self.core.state.lock().ranges.bytes());
-            if moved >= bytes || !self.core.spill()? {
-                return Ok(moved);
-            }
-        }
+        let moved = self.core.relieve(bytes as u64, self.core.memory_bytes_pushed())?;
+        Ok(usize::try_from(moved).unwrap_or(usize::MAX))
     }
 
     /// From now on an item that comes back after it was handed out so often is given to `take`, and

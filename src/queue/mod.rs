@@ -28,7 +28,10 @@ use self::{
     ticker::Ticker,
 };
 use crate::{
-    disk::codec::{Codec, Postcard},
+    disk::{
+        budget::Membership,
+        codec::{Codec, Postcard},
+    },
     error::{Error, Result},
 };
 
@@ -67,8 +70,10 @@ use crate::{
 /// ```
 pub struct Queue<T, C: Codec<T> = Postcard> {
     core: Arc<Core<T, C>>,
-    /// After the core: the last handle waits until the thread has let go of it.
+    /// After the core, as the next one: the last handle waits until the thread has let go of it.
     ticker: Option<Arc<Ticker>>,
+    /// Among those who share memory.
+    membership: Option<Arc<Membership>>,
 }
 
 /// A push that failed, with what was to be pushed.
@@ -399,7 +404,11 @@ impl<T, C: Codec<T>> Queue<T, C> {
 
 impl<T, C: Codec<T>> Clone for Queue<T, C> {
     fn clone(&self) -> Self {
-        Self { core: Arc::clone(&self.core), ticker: self.ticker.clone() }
+        Self {
+            core: Arc::clone(&self.core),
+            ticker: self.ticker.clone(),
+            membership: self.membership.clone(),
+        }
     }
 }
 

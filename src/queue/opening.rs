@@ -16,9 +16,10 @@ use super::{
 };
 use crate::{
     disk::{
+        budget::{DiskBudget, Member, Membership},
         codec::Codec,
         log::{
-            Log, LogShape, MODE,
+            Log, MODE,
             reader::SegmentReader,
             recover::{Recovered, Recovery, RecoveryReport, recover},
             segments_in,
@@ -38,8 +39,9 @@ where
     T: Send + 'static,
     C: Codec<T> + Clone,
 {
-    let QueueOptions { codec, tag, mode, recovery, limits, shape, disk } = options.clone();
-    for name in [codec.name(), &tag] {
+    let options = within_budgets(options);
+    let QueueOptions { codec, tag, mode, recovery, disk, .. } = &options;
+    for name in [codec.name(), tag] {
         if name.len() > NAME_BYTES || name.contains('\0') {
             return Err(Error::InvalidTag { tag: name.into(), max_bytes: NAME_BYTES });
         }
@@ -47,21 +49,21 @@ where
     disk.create_directory(directory).map_err(Error::io("create", directory))?;
     let kind = disk.file_system_type(directory).map_err(Error::io("look at", directory))?;
     refuse_network_file_system(kind, directory)?;
-    let lock = lock(&disk, directory)?;
+    let lock = lock(disk, directory)?;
     let mut identity = LogIdentity {
         log: [0; 16],
-        kind: if mode == Mode::Spill { LogKind::Spill } else { LogKind::Durable },
+        kind: if *mode == Mode::Spill { LogKind::Spill } else { LogKind::Durable },
         codec: codec.name().into(),
-        tag,
+        tag: tag.clone(),
     };
     disk.random_bytes(&mut identity.log).map_err(Error::io("draw an id for", directory))?;
     let (mark, found) = match mode {
-        Mode::Spill => (None, empty(&disk, directory)?),
+        Mode::Spill => (None, empty(disk, directory)?),
         Mode::Durable(_) => {
             let boot = disk.boot_id().map_err(Error::io("learn the boot id for", directory))?;
-            let (mut mark, log) = open_mark(&disk, directory, identity.log, boot)?;
+            let (mut mark, log) = open_mark(disk, directory, identity.log, boot)?;
             identity.log = log;
-            let found = recover(&disk, directory, &identity, mark.newest(), boot, recovery)?;
+            let found = recover(disk, directory, &identity, mark.newest(), boot, *recovery)?;
             let Recovered { first, next, .. } = found;
             mark.write(Mark { log, done: first, durable: next, boot })?;
             mark.sync()?;
@@ -69,19 +71,47 @@ where
         }
     };
     let Recovered { segments, first, next, report } = found;
-    // A limit on the disk is a few segments.
-    let segment_bytes = shape.segment_bytes.min(limits.disk_bytes_max / 4);
-    let shape = LogShape { segment_bytes, ..shape };
-    let log = Arc::new(Log::new(disk, directory.into(), identity, shape, segments));
+    let share = options.disk_budget.as_ref().map(DiskBudget::share);
+    let log = Log::new(disk.clone(), directory.into(), identity, options.shape, segments, share);
     log.retire(first)?;
-    let cuts_off = recovery == Recovery::TruncateTail && !report.lost.is_empty();
-    let core = Core::new(codec, mode, recovery, limits, log, mark, lock, first..next, report);
+    let cuts_off = *recovery == Recovery::TruncateTail && !report.lost.is_empty();
+    let core = Core::new(options, Arc::new(log), mark, lock, first..next, report);
     if cuts_off {
         core.cut_off()?;
     }
     let core = Arc::new(core);
     let ticker = Ticker::start(&core)?.map(Arc::new);
-    Ok(Queue { core, ticker })
+    let membership = join(&core).map(Arc::new);
+    Ok(Queue { core, ticker, membership })
+}
+
+/// Nobody takes more than there is of what is shared; and a limit on the disk is a few segments.
+fn within_budgets<C: Clone>(options: &QueueOptions<C>) -> QueueOptions<C> {
+    let mut options = options.clone();
+    let QueueOptions { limits, shape, memory_budget, disk_budget, .. } = &mut options;
+    if let Some(budget) = memory_budget {
+        let bytes = usize::try_from(budget.bytes()).unwrap_or(usize::MAX);
+        limits.memory_bytes = limits.memory_bytes.min(bytes);
+    }
+    if let Some(budget) = disk_budget {
+        limits.disk_bytes_max = limits.disk_bytes_max.min(budget.bytes());
+    }
+    shape.segment_bytes = shape.segment_bytes.min(limits.disk_bytes_max / 4);
+    options
+}
+
+/// Takes part in what is shared of the memory.
+fn join<T, C>(core: &Arc<Core<T, C>>) -> Option<Membership>
+where
+    T: Send + 'static,
+    C: Codec<T>,
+{
+    let budget = core.budget.as_ref()?;
+    let mut share = budget.share();
+    share.hold(core.run_bytes() as u64);
+    core.state.lock().share = Some(share);
+    let member: Arc<dyn Member> = Arc::clone(core) as _;
+    Some(budget.join(Arc::downgrade(&member)))
 }
 
 fn lock(disk: &Disk, directory: &Path) -> Result<File> {

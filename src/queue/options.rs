@@ -5,6 +5,7 @@ use std::{path::Path, time::Duration};
 use super::{Queue, opening};
 use crate::{
     disk::{
+        budget::{DiskBudget, MemoryBudget},
         codec::{Codec, Postcard},
         compression::Compression,
         log::{LogShape, recover::Recovery},
@@ -93,6 +94,8 @@ pub struct QueueOptions<C = Postcard> {
     pub(super) recovery: Recovery,
     pub(super) limits: Limits,
     pub(super) shape: LogShape,
+    pub(super) memory_budget: Option<MemoryBudget>,
+    pub(super) disk_budget: Option<DiskBudget>,
     pub(super) disk: Disk,
 }
 
@@ -104,6 +107,8 @@ pub(super) struct Limits {
     pub(super) disk_free_min: u64,
     pub(super) items_max: u64,
     pub(super) when_full: WhenFull,
+    /// Whether others can make room on the disk.
+    pub(super) shares_disk: bool,
 }
 
 impl<C> QueueOptions<C> {
@@ -128,12 +133,15 @@ impl<C> QueueOptions<C> {
                 disk_free_min: 0,
                 items_max: u64::MAX,
                 when_full: WhenFull::default(),
+                shares_disk: false,
             },
             shape: LogShape {
                 segment_bytes: SEGMENT_BYTES,
                 segment_age: None,
                 compression: Compression::None,
             },
+            memory_budget: None,
+            disk_budget: None,
             disk: Disk::default(),
         }
     }
@@ -218,6 +226,50 @@ impl<C> QueueOptions<C> {
     #[must_use]
     pub fn disk_bytes_max(mut self, bytes: u64) -> Self {
         self.limits.disk_bytes_max = bytes;
+        self
+    }
+
+    /// Memory that this queue shares with others: it takes no more than its own
+    /// [`memory_bytes`](Self::memory_bytes), and none where others have it all. Default: none is
+    /// shared.
+    ///
+    /// A queue that spills keeps the items on its disk for which there is no memory; a durable one
+    /// has them there anyway, and reads them again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringkeep::{Bytes, MemoryBudget, QueueOptions};
+    ///
+    /// let budget = MemoryBudget::new(64 << 20);
+    /// let options = QueueOptions::new(Bytes).memory_budget(&budget);
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn memory_budget(mut self, budget: &MemoryBudget) -> Self {
+        self.memory_budget = Some(budget.clone());
+        self
+    }
+
+    /// Disk that this queue shares with others: it takes no more than its own
+    /// [`disk_bytes_max`](Self::disk_bytes_max), and is full where others have taken the rest; who
+    /// waits then looks again ten times a second. Default: none is shared.
+    ///
+    /// Each queue takes it in whole segments, and keeps the one that it writes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringkeep::{Bytes, DiskBudget, QueueOptions};
+    ///
+    /// let budget = DiskBudget::new(1 << 30);
+    /// let options = QueueOptions::new(Bytes).disk_budget(&budget).segment_bytes(1 << 20);
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn disk_budget(mut self, budget: &DiskBudget) -> Self {
+        self.disk_budget = Some(budget.clone());
+        self.limits.shares_disk = true;
         self
     }
 

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     disk::{
+        budget::{Member, MemoryBudget, Share, excess},
         codec::Codec,
         frame::{BODY_BYTES_MAX, FrameBuilder, SealedFrame, body_bytes},
         log::{Position, writer::LogWriter},
@@ -42,6 +43,17 @@ impl Sizes {
             Self::Many(sizes) => sizes,
         }
     }
+}
+
+/// Memory that items may take.
+#[derive(Clone, Copy, PartialEq)]
+enum Room {
+    /// Within the budgets, and they do not become short by it.
+    Ample,
+    /// Within the budgets.
+    Budgeted,
+    /// However much there is: they are on their way to the disk.
+    Any,
 }
 
 /// What one try came to.
@@ -142,7 +154,7 @@ impl<T, C: Codec<T>> Core<T, C> {
 
     fn wait_for_room(&self, freed: u64, wait: Wait) -> Result<()> {
         // Whoever else makes room on the disk tells nobody.
-        let looks_again = self.limits.disk_free_min > 0;
+        let looks_again = self.limits.disk_free_min > 0 || self.limits.shares_disk;
         let slice = if looks_again { self.at_most(wait, LOOK_AGAIN) } else { wait };
         let mut state = self.state.lock();
         while self.freed.load(Acquire) == freed && !state.is_closed && state.poison.is_none() {
@@ -198,16 +210,23 @@ impl<T, C: Codec<T>> Core<T, C> {
     }
 
     fn try_memory<I: Items<T>>(&self, items: &mut Option<I>, sizes: &[usize]) -> Result<Tried> {
-        let memory_bytes = self.memory_bytes_pushed();
-        if let Some(tried) = self.try_keep(items, sizes, memory_bytes)? {
+        if let Some(tried) = self.try_keep(items, sizes, Room::Ample)? {
             return Ok(tried);
         }
-        match self.spill() {
+        self.relieve_by_itself();
+        if let Some(tried) = self.try_keep(items, sizes, Room::Budgeted)? {
+            return Ok(tried);
+        }
+        match self.spill(self.memory_bytes_pushed()) {
             Ok(true) => Ok(Tried::Again),
             // What is not handed out is on the disk; so are these, as soon as they are in.
             Ok(false) => {
-                let tried = self.try_keep(items, sizes, usize::MAX)?;
-                while let Ok(true) = self.spill() {}
+                let tried = self.try_keep(items, sizes, Room::Any)?;
+                while let Ok(true) = self.spill(self.memory_bytes_pushed()) {}
+                if self.budget.as_ref().is_some_and(MemoryBudget::is_overdrawn) {
+                    // Others have all of it.
+                    while let Ok(true) = self.spill(0) {}
+                }
                 Ok(tried.unwrap_or(Tried::Again))
             }
             Err(Error::Full) => Ok(Tried::DiskFull),
@@ -220,18 +239,51 @@ impl<T, C: Codec<T>> Core<T, C> {
         &self,
         items: &mut Option<I>,
         sizes: &[usize],
-        memory_bytes: usize,
+        room: Room,
     ) -> Result<Option<Tried>> {
         let mut state = self.state.lock();
         if !state.admits(sizes.len() as u64, &self.limits)? {
             return Ok(Some(Tried::Full));
         }
         let bytes: usize = sizes.iter().map(|&size| Self::entry_bytes(size)).sum();
-        let fits = state.ranges.bytes().saturating_add(bytes) <= memory_bytes;
+        let bytes = state.ranges.bytes().saturating_add(bytes);
+        let fits = match room {
+            Room::Ample => !self.is_short(&state) && self.may_hold(&mut state, bytes),
+            Room::Budgeted => self.may_hold(&mut state, bytes),
+            Room::Any => {
+                self.hold(&mut state, bytes);
+                true
+            }
+        };
         Ok(fits.then(|| {
             state.counts.pushed += sizes.len() as u64;
             Tried::Pushed(Self::keep(&mut state, items.take(), sizes.iter().copied()))
         }))
+    }
+
+    /// Bytes that should go to the disk before the memory is full and they have to.
+    fn excess(&self, state: &State<T>) -> u64 {
+        let memory_bytes = self.limits.memory_bytes;
+        let bytes = excess(state.ranges.bytes() as u64, memory_bytes as u64);
+        let has_run = bytes > 0 && state.ranges.spillable(memory_bytes) >= self.run_bytes();
+        if has_run { bytes } else { 0 }
+    }
+
+    /// Whether less should be in memory, of this queue or of all that share it.
+    fn is_short(&self, state: &State<T>) -> bool {
+        self.excess(state) > 0 || self.budget.as_ref().is_some_and(|budget| budget.excess() > 0)
+    }
+
+    /// Less is in memory then, where there is less to have. What is wrong with the disk, a push is
+    /// told that needs it.
+    fn relieve_by_itself(&self) {
+        let excess = self.excess(&self.state.lock());
+        if excess > 0 {
+            let _ = self.relieve(excess, self.limits.memory_bytes);
+        }
+        if let Some(budget) = &self.budget {
+            budget.relieve(budget.excess());
+        }
     }
 
     /// Takes items into memory; the number of the first one.
@@ -264,8 +316,8 @@ impl<T, C: Codec<T>> Core<T, C> {
         let mut state = self.state.lock();
         state.counts.pushed += frame.count();
         let bytes: usize = frame.item_bytes().map(Self::entry_bytes).sum();
-        if state.ranges.on_disk() == 0 && state.ranges.bytes() + bytes <= self.memory_bytes_pushed()
-        {
+        let bytes = state.ranges.bytes() + bytes;
+        if state.ranges.on_disk() == 0 && self.may_hold(&mut state, bytes) {
             Self::keep(&mut state, items.take(), frame.item_bytes());
         } else {
             state.ranges.push_written(frame.count(), position);
@@ -273,28 +325,30 @@ impl<T, C: Codec<T>> Core<T, C> {
         Ok(Tried::Pushed(first))
     }
 
-    /// Appends a frame to the log; `None` where the limit on its disk does not allow it.
+    /// Appends a frame to the log; `None` where the limits on its disk do not allow it.
     fn append(
         &self,
         writer: &mut LogWriter,
         first: u64,
         frame: &mut SealedFrame<'_>,
     ) -> Result<Option<Position>> {
-        let mut needed = writer.bytes_needed(frame.frame_bytes());
-        if self.log.size().1.saturating_add(needed) > self.limits.disk_bytes_max
-            && self.retire_all_if_done(writer)?
-        {
-            needed = writer.bytes_needed(frame.frame_bytes());
+        let needed = writer.bytes_needed(frame.frame_bytes());
+        if needed > 0 {
+            if needed > self.limits.disk_bytes_max {
+                return Err(Error::TooLarge { found: needed, max: self.limits.disk_bytes_max });
+            }
+            let has_room = self.leaves_enough(needed)?
+                && (self.reserve(needed)
+                    || self.retire_all_if_done(writer)? && self.reserve(needed));
+            if !has_room {
+                return Ok(None);
+            }
         }
-        if needed > self.limits.disk_bytes_max {
-            return Err(Error::TooLarge { found: needed, max: self.limits.disk_bytes_max });
+        let appended = writer.append(first, frame, self.durable());
+        if needed > 0 {
+            self.log.unreserve();
         }
-        if self.log.size().1.saturating_add(needed) > self.limits.disk_bytes_max
-            || !self.leaves_enough(needed)?
-        {
-            return Ok(None);
-        }
-        match writer.append(first, frame, self.durable()) {
+        match appended {
             Err(error @ Error::Poisoned { .. }) => {
                 self.poison(&error);
                 Err(error)
@@ -303,10 +357,16 @@ impl<T, C: Codec<T>> Core<T, C> {
         }
     }
 
+    /// Whether the limits on the disk leave room for so many bytes more.
+    fn reserve(&self, needed: u64) -> bool {
+        let bytes = self.log.size().1.saturating_add(needed);
+        bytes <= self.limits.disk_bytes_max && self.log.reserve(needed)
+    }
+
     /// Whether the disk has as much free as it is to have, after so many bytes more.
     fn leaves_enough(&self, needed: u64) -> Result<bool> {
         let least = self.limits.disk_free_min;
-        if needed == 0 || least == 0 {
+        if least == 0 {
             return Ok(true);
         }
         let directory = &self.log.directory;
@@ -314,8 +374,21 @@ impl<T, C: Codec<T>> Core<T, C> {
         Ok(free.saturating_sub(needed) >= least)
     }
 
-    /// Writes a run of items out of memory; whether there was one.
-    pub(super) fn spill(&self) -> Result<bool> {
+    /// Spills runs of about so many bytes, and leaves half of so much memory as it is; how many
+    /// bytes were spilled.
+    pub(super) fn relieve(&self, bytes: u64, memory_bytes: usize) -> Result<u64> {
+        let before = self.state.lock().ranges.bytes();
+        loop {
+            let moved = before.saturating_sub(self.state.lock().ranges.bytes()) as u64;
+            if moved >= bytes || !self.spill(memory_bytes)? {
+                return Ok(moved);
+            }
+        }
+    }
+
+    /// Writes a run of items out of memory, those that are received last: what is beyond half of so
+    /// much memory. Whether there was one.
+    fn spill(&self, memory_bytes: usize) -> Result<bool> {
         if self.mode != Mode::Spill {
             // All of it is on the disk, and what is in memory too is received next.
             return Ok(false);
@@ -324,7 +397,7 @@ impl<T, C: Codec<T>> Core<T, C> {
         let mut writer = self.writer.lock();
         let begun = {
             let ranges = &mut self.state.lock().ranges;
-            ranges.begin_run(self.run_bytes(), self.memory_bytes_pushed(), writer.next())
+            ranges.begin_run(self.run_bytes(), memory_bytes, writer.next())
         };
         let Some((first, entries)) = begun else { return Ok(false) };
         let mut run = Run { core: self, entries, position: None };
@@ -346,6 +419,20 @@ impl<T, C: Codec<T>> Core<T, C> {
         let written = encode();
         self.give_builder(builder);
         written
+    }
+}
+
+impl<T: Send, C: Codec<T>> Member for Core<T, C> {
+    fn held(&self) -> u64 {
+        self.state.lock().share.as_ref().map_or(0, Share::held)
+    }
+
+    fn relieve(&self, bytes: u64, equal_share: u64) -> u64 {
+        let equal_share = usize::try_from(equal_share).unwrap_or(usize::MAX);
+        let memory_bytes = self.limits.memory_bytes.min(equal_share);
+        let can_spill = self.state.lock().ranges.spillable(memory_bytes) >= self.run_bytes();
+        // What is wrong with the disk, a push is told that needs it.
+        if can_spill { self.relieve(bytes, memory_bytes).unwrap_or(0) } else { 0 }
     }
 }
 
@@ -382,7 +469,7 @@ impl<T, C> Drop for Run<'_, T, C> {
             Some(position) => {
                 let bytes = entries.iter().map(|entry| entry.bytes).sum();
                 state.ranges.end_run(bytes, position);
-                self.core.count_freed(&state);
+                self.core.count_freed(&mut state);
             }
             None => state.ranges.cancel_run(entries),
         }

@@ -198,6 +198,21 @@ impl<T> Ranges<T> {
         self.done.insert(items)
     }
 
+    /// Bytes that could go to the disk so as to leave half of so much memory.
+    pub(super) fn spillable(&self, memory_bytes: usize) -> usize {
+        let back = self.bytes - self.taken_bytes - self.front_bytes;
+        if self.disk.is_empty() && self.back.is_empty() {
+            self.front_bytes.saturating_sub(self.front_bytes_kept(memory_bytes))
+        } else {
+            back
+        }
+    }
+
+    /// Bytes of the front that are not spilled.
+    fn front_bytes_kept(&self, memory_bytes: usize) -> usize {
+        memory_bytes.saturating_sub(self.taken_bytes) / 2
+    }
+
     /// Takes a run of about so many bytes out of the back, to be written; the number of its first
     /// item. Where there is no back, half of the front, or what memory has no room for, becomes
     /// one; but for the items before `written`, which came from the disk.
@@ -208,9 +223,9 @@ impl<T> Ranges<T> {
         written: u64,
     ) -> Option<(u64, Vec<Entry<T>>)> {
         debug_assert_eq!(self.unwritten, 0, "one run is written at a time");
-        let front_bytes_max = memory_bytes.saturating_sub(self.taken_bytes) / 2;
+        let front_bytes_kept = self.front_bytes_kept(memory_bytes);
         if self.disk.is_empty() && self.back.is_empty() {
-            while self.front_bytes > front_bytes_max
+            while self.front_bytes > front_bytes_kept
                 && self.disk.start - self.back.len() as u64 > written
                 && let Some(entry) = self.front.pop_back()
             {

@@ -25,6 +25,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
+    budget::Share,
     compression::Compression,
     seam::Disk,
     segment::{FRAMES_AT, LogIdentity, first_of_name, name_of_segment},
@@ -57,12 +58,35 @@ struct Segments {
     files: VecDeque<Segment>,
     /// Bytes of disk that they take.
     bytes: u64,
+    /// Of what is shared with others.
+    share: Option<Share>,
+    /// Held for a segment that is being made.
+    reserved: u64,
 }
 
 impl Segments {
+    /// Holds what there is, and so many bytes more, if others leave as many.
+    fn reserve(&mut self, bytes: u64) -> bool {
+        let wanted = self.bytes + bytes;
+        let fits = self.share.as_mut().is_none_or(|share| share.try_hold(wanted, 0));
+        if fits {
+            self.reserved = bytes;
+        }
+        fits
+    }
+
+    /// Holds what there is.
+    fn settle(&mut self) {
+        let held = self.bytes + self.reserved;
+        if let Some(share) = &mut self.share {
+            share.hold(held);
+        }
+    }
+
     fn push(&mut self, segment: Segment) {
         // One without frames has the same name, and was replaced.
         self.forget_last(segment.first);
+        self.reserved = 0;
         self.bytes += segment.bytes;
         self.files.push_back(segment);
     }
@@ -127,13 +151,15 @@ impl Log {
         identity: LogIdentity,
         shape: LogShape,
         segments: Vec<Segment>,
+        budget: Option<Share>,
     ) -> Self {
         let segment_bytes = shape.segment_bytes.clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
         let shape = LogShape { segment_bytes, ..shape };
-        let mut found = Segments::default();
+        let mut found = Segments { share: budget, ..Segments::default() };
         for segment in segments {
             found.push(segment);
         }
+        found.settle();
         let count = AtomicUsize::new(found.files.len());
         Self { disk, directory, identity, shape, segments: Mutex::new(found), count }
     }
@@ -149,6 +175,17 @@ impl Log {
         (segments.files.len(), segments.bytes)
     }
 
+    /// Whether others leave room for so many bytes more: they are held until there is a segment of
+    /// them, or [`unreserve`](Self::unreserve) gives them back.
+    pub(crate) fn reserve(&self, bytes: u64) -> bool {
+        self.segments.lock().reserve(bytes)
+    }
+
+    /// What was reserved is not needed, or there is a segment of it.
+    pub(crate) fn unreserve(&self) {
+        self.change(|segments| segments.reserved = 0);
+    }
+
     /// How many segments there were a moment ago.
     pub(crate) fn count(&self) -> usize {
         self.count.load(Relaxed)
@@ -158,6 +195,7 @@ impl Log {
     fn change<R>(&self, change: impl FnOnce(&mut Segments) -> R) -> R {
         let mut segments = self.segments.lock();
         let changed = change(&mut segments);
+        segments.settle();
         self.count.store(segments.files.len(), Relaxed);
         changed
     }
