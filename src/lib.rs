@@ -16,14 +16,17 @@ mod ring;
 pub use disk::budget::{DiskBudget, MemoryBudget};
 pub use disk::codec::{Bytes, Codec, Postcard};
 pub use disk::compression::Compression;
+pub use disk::latency::Latency;
 pub use disk::log::recover::{Recovery, RecoveryReport};
 pub use disk::sync::SyncPolicy;
 pub use error::{ArchiveId, CodecError, Corruption, Error, Foreign, Result};
 pub use queue::delivery::Delivery;
 pub use queue::inspect::{QueueFiles, QueueFilesStats, QueueKind};
 pub use queue::items::{QueueDamage, QueueItems, QueuedItem};
+#[cfg(feature = "metrics")]
+pub use queue::metrics::QueueMetrics;
 pub use queue::options::{Mode, QueueOptions, WhenFull};
-pub use queue::stats::QueueStats;
+pub use queue::stats::{QueueLatencies, QueueStats};
 pub use queue::verify::{QueueVerifyEvent, QueueVerifyReport};
 pub use queue::{PushError, Queue};
 pub use ring::batch::ReadBatch;

@@ -14,5 +14,7 @@ mod inspect;
 mod limits;
 #[path = "queue/model.rs"]
 mod model;
+#[path = "queue/stats.rs"]
+mod stats;
 #[path = "queue/threads.rs"]
 mod threads;

@@ -284,6 +284,11 @@ impl SealedFrame<'_> {
         frame_bytes(self.body_bytes) as u64
     }
 
+    /// Bytes of its items and their lengths, before they were compressed.
+    pub(crate) fn raw_bytes(&self) -> u64 {
+        self.raw_bytes as u64
+    }
+
     /// Bytes of each item.
     pub(crate) fn item_bytes(&self) -> impl Iterator<Item = usize> + use<'_> {
         lengths(&self.builder.bytes[HEADER_BYTES..], self.builder.count)

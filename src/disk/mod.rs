@@ -4,6 +4,7 @@ pub(crate) mod budget;
 pub(crate) mod codec;
 pub(crate) mod compression;
 pub(crate) mod frame;
+pub(crate) mod latency;
 pub(crate) mod log;
 pub(crate) mod mark;
 #[cfg(feature = "test-util")]

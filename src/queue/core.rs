@@ -21,12 +21,13 @@ use super::{
     delivery::DeadLetters,
     options::{Limits, Mode, QueueOptions},
     ranges::{Entry, Ranges},
-    stats::Counts,
+    stats::{Counts, Meters},
 };
 use crate::{
     disk::{
         budget::{MemoryBudget, Share},
         frame::FrameBuilder,
+        latency::Histogram,
         log::{
             Log, Position,
             reader::LogReader,
@@ -35,7 +36,7 @@ use crate::{
         },
         mark::{Mark, MarkFile},
         poison::Poison,
-        seam::File,
+        seam::{Disk, File},
         sync::SyncPolicy,
     },
     error::{Error, Result},
@@ -53,6 +54,33 @@ pub(super) enum Wait {
     Never,
     /// Until then, on the disk's clock; `None`: for ever.
     Until(Option<Duration>),
+}
+
+/// From the first wait of a call on until the call ends.
+pub(super) struct Waited<'a> {
+    histogram: &'a Histogram,
+    disk: &'a Disk,
+    since: Option<Duration>,
+}
+
+impl<'a> Waited<'a> {
+    pub(super) fn new(histogram: &'a Histogram, disk: &'a Disk) -> Self {
+        Self { histogram, disk, since: None }
+    }
+
+    pub(super) fn begin(&mut self, wait: Wait) {
+        if let Wait::Until(_) = wait {
+            self.since.get_or_insert_with(|| self.disk.now());
+        }
+    }
+}
+
+impl Drop for Waited<'_> {
+    fn drop(&mut self) {
+        if let Some(since) = self.since {
+            self.histogram.record(self.disk.now().saturating_sub(since));
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -82,6 +110,7 @@ pub(super) struct Core<T, C> {
     durable: AtomicU64,
     /// Memory of frames under construction.
     builders: Mutex<Vec<FrameBuilder>>,
+    pub(super) meters: Meters,
     /// What opening found.
     pub(super) report: RecoveryReport,
     /// Who takes what comes back too often.
@@ -148,6 +177,7 @@ impl<T, C> Core<T, C> {
             synced: Condvar::new(),
             durable: AtomicU64::new(next),
             builders: Mutex::default(),
+            meters: Meters::default(),
             report,
             dead_letters: OnceLock::new(),
             _lock: lock,
@@ -288,7 +318,7 @@ impl<T, C> Core<T, C> {
     }
 
     fn run_sync(&self, sync: &LogSync) -> Result<()> {
-        sync.run()?;
+        self.meters.timed(&self.meters.sync, &self.log.disk, || sync.run())?;
         if let Some(mark) = &self.mark {
             // Before anybody is told: whoever opens the queue in this boot stores again what is
             // not known to be durable, and must not touch what is.

@@ -1,8 +1,12 @@
 //! What a queue says about itself, and what is done to all of it.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
-use super::{Queue, delivery::DeadLetters, stats::QueueStats};
+use super::{
+    Queue,
+    delivery::DeadLetters,
+    stats::{QueueLatencies, QueueStats},
+};
 use crate::{
     disk::{codec::Codec, log::recover::RecoveryReport},
     error::Result,
@@ -72,7 +76,27 @@ impl<T, C: Codec<T>> Queue<T, C> {
             dropped: counts.dropped,
             dead: counts.dead,
             lost: counts.lost,
+            raw_bytes: self.core.meters.raw_bytes.load(Relaxed),
+            stored_bytes: self.core.meters.stored_bytes.load(Relaxed),
+            errors: self.core.meters.errors.load(Relaxed),
         }
+    }
+
+    /// How long pushes and receivers waited, and the disk took.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use {ringkeep::{Bytes, QueueOptions}, std::time::Duration};
+    /// # let directory = tempfile::tempdir()?;
+    /// let queue = QueueOptions::new(Bytes).open::<Vec<u8>>(directory.path())?;
+    /// let nothing = queue.recv_timeout(Duration::from_millis(1));
+    /// assert!(nothing.is_err() && queue.latencies().receive_wait.count() == 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn latencies(&self) -> QueueLatencies {
+        self.core.meters.look()
     }
 
     /// What opening found of what was there before.

@@ -10,6 +10,8 @@ mod done;
 pub(crate) mod inspect;
 pub(crate) mod items;
 mod looking;
+#[cfg(feature = "metrics")]
+pub(crate) mod metrics;
 mod opening;
 pub(crate) mod options;
 mod push;

@@ -1,10 +1,10 @@
 //! Pushing: into memory while there is room, and then behind what is on the disk; or, where items
 //! survive their process, to the disk first.
 
-use std::sync::atomic::Ordering::Acquire;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use super::{
-    core::{Core, LOOK_AGAIN, State, Wait},
+    core::{Core, LOOK_AGAIN, State, Wait, Waited},
     options::{Limits, Mode, WhenFull},
     ranges::Entry,
 };
@@ -126,6 +126,7 @@ impl<T, C: Codec<T>> Core<T, C> {
         wait: Wait,
         mut try_once: impl FnMut() -> Result<Tried>,
     ) -> Result<Option<u64>> {
+        let mut waited = Waited::new(&self.meters.push_wait, &self.log.disk);
         loop {
             // Before the try: what is freed during it is not waited for.
             let freed = self.freed.load(Acquire);
@@ -140,7 +141,10 @@ impl<T, C: Codec<T>> Core<T, C> {
                     return Err(Error::Full);
                 }
                 Tried::Full | Tried::DiskFull => match self.limits.when_full {
-                    WhenFull::Block => self.wait_for_room(freed, wait)?,
+                    WhenFull::Block => {
+                        waited.begin(wait);
+                        self.wait_for_room(freed, wait)?;
+                    }
                     WhenFull::Reject => return Err(Error::Full),
                     WhenFull::DropNewest => {
                         self.state.lock().counts.dropped += count;
@@ -344,16 +348,22 @@ impl<T, C: Codec<T>> Core<T, C> {
                 return Ok(None);
             }
         }
-        let appended = writer.append(first, frame, self.durable());
+        let append = || writer.append(first, frame, self.durable());
+        let appended = self.meters.timed(&self.meters.write, &self.log.disk, append);
         if needed > 0 {
             self.log.unreserve();
         }
         match appended {
+            Ok(position) => {
+                self.meters.raw_bytes.fetch_add(frame.raw_bytes(), Relaxed);
+                self.meters.stored_bytes.fetch_add(frame.frame_bytes(), Relaxed);
+                Ok(Some(position))
+            }
             Err(error @ Error::Poisoned { .. }) => {
                 self.poison(&error);
                 Err(error)
             }
-            appended => appended.map(Some),
+            Err(error) => Err(error),
         }
     }
 

@@ -3,7 +3,7 @@
 use parking_lot::MutexGuard;
 
 use super::{
-    core::{Core, State, Wait},
+    core::{Core, State, Wait, Waited},
     ranges::Entry,
 };
 use crate::{
@@ -34,6 +34,7 @@ impl<T, C: Codec<T>> Core<T, C> {
     }
 
     fn next(&self, wait: Wait) -> Result<Taken<'_, T>> {
+        let mut waited = Waited::new(&self.meters.receive_wait, &self.log.disk);
         loop {
             let mut state = self.state.lock();
             if let Some(error) = state.untold.take() {
@@ -58,6 +59,7 @@ impl<T, C: Codec<T>> Core<T, C> {
             if state.is_closed && state.ranges.len() == 0 {
                 return Err(Error::Closed);
             }
+            waited.begin(wait);
             if !self.wait(&self.ready, &mut state, wait) {
                 return Err(Error::Empty);
             }
@@ -98,7 +100,10 @@ impl<T, C: Codec<T>> Core<T, C> {
             }
         };
         let mut position = begin;
-        let (header, body) = match reader.read(&mut position, item) {
+        let disk = &self.log.disk;
+        let (log, place) = (&mut *reader, &mut position);
+        let read = self.meters.timed(&self.meters.read, disk, move || log.read(place, item));
+        let (header, body) = match read {
             Err(error @ (Error::Damaged { .. } | Error::MissingSegment { .. }))
                 if self.recovery == Recovery::SkipCorrupt =>
             {
