@@ -16,5 +16,7 @@ mod limits;
 mod model;
 #[path = "queue/stats.rs"]
 mod stats;
+#[path = "queue/tasks.rs"]
+mod tasks;
 #[path = "queue/threads.rs"]
 mod threads;

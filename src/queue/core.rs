@@ -21,6 +21,7 @@ use super::{
     delivery::DeadLetters,
     options::{Limits, Mode, QueueOptions},
     ranges::{Entry, Ranges},
+    signal::Signal,
     stats::{Counts, Meters},
 };
 use crate::{
@@ -98,9 +99,9 @@ pub(super) struct Core<T, C> {
     mark: Option<Mutex<MarkFile>>,
     pub(super) state: Mutex<State<T>>,
     /// There is something to receive.
-    pub(super) ready: Condvar,
+    pub(super) ready: Signal,
     /// There is room.
-    pub(super) room: Condvar,
+    pub(super) room: Signal,
     /// How often room was made: whoever waits for it looks whether this has changed. It grows
     /// under the lock of the state alone.
     pub(super) freed: AtomicU64,
@@ -170,8 +171,8 @@ impl<T, C> Core<T, C> {
             log,
             mark,
             state: Mutex::new(state),
-            ready: Condvar::new(),
-            room: Condvar::new(),
+            ready: Signal::default(),
+            room: Signal::default(),
             freed: AtomicU64::new(0),
             syncs: Mutex::new(Syncs { is_running: false, begun: next }),
             synced: Condvar::new(),
@@ -224,10 +225,10 @@ impl<T, C> Core<T, C> {
         self.builders.lock().push(builder);
     }
 
-    /// Waits for `condition` to be told. Whether it may have been: else the time is up.
+    /// Waits for a signal. Whether there may have been one: else the time is up.
     pub(super) fn wait(
         &self,
-        condition: &Condvar,
+        signal: &Signal,
         state: &mut MutexGuard<'_, State<T>>,
         wait: Wait,
     ) -> bool {
@@ -238,13 +239,13 @@ impl<T, C> Core<T, C> {
         match wait {
             Wait::Never => false,
             Wait::Until(None) => {
-                condition.wait(state);
+                signal.wait(state, None);
                 true
             }
             Wait::Until(Some(end)) => {
                 let left = end.saturating_sub(self.log.disk.now());
                 !left.is_zero() && {
-                    condition.wait_for(state, left);
+                    signal.wait(state, Some(left));
                     true
                 }
             }

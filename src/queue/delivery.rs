@@ -2,6 +2,8 @@
 
 use std::{fmt, ops::Deref, sync::Arc};
 
+#[cfg(feature = "tokio")]
+use super::options::Mode;
 use super::{core::Core, ranges::Entry};
 use crate::disk::codec::{Codec, Postcard};
 
@@ -97,6 +99,12 @@ impl<T, C: Codec<T>> Delivery<T, C> {
         let Some(entry) = self.entry.take() else { unreachable!("it is here until it is done") };
         self.core.acknowledge(self.number, entry.bytes);
         entry.item
+    }
+
+    /// Whether nothing on the disk changes when the item is acknowledged.
+    #[cfg(feature = "tokio")]
+    pub(super) fn needs_no_disk(&self) -> bool {
+        self.core.mode == Mode::Spill && self.core.log.count() < 2
     }
 
     /// Puts the item back in its place, as dropping it does.

@@ -17,7 +17,10 @@ pub(crate) mod options;
 mod push;
 mod ranges;
 mod receive;
+mod signal;
 pub(crate) mod stats;
+#[cfg(feature = "tokio")]
+mod tasks;
 mod ticker;
 pub(crate) mod verify;
 
@@ -326,12 +329,18 @@ impl<T, C: Codec<T>> Queue<T, C> {
     }
 
     fn receive_batch(&self, count: usize, first: Wait) -> Result<Vec<Delivery<T, C>>> {
-        let mut deliveries = Vec::new();
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        Ok(self.receive_more(self.receive(first)?, count))
+    }
+
+    /// Takes what is there now behind the first one.
+    fn receive_more(&self, first: Delivery<T, C>, count: usize) -> Vec<Delivery<T, C>> {
+        let mut deliveries = vec![first];
         while deliveries.len() < count {
-            let wait = if deliveries.is_empty() { first } else { Wait::Never };
-            match self.receive(wait) {
+            match self.receive(Wait::Never) {
                 Ok(delivery) => deliveries.push(delivery),
-                Err(error) if deliveries.is_empty() => return Err(error),
                 Err(Error::Empty | Error::Closed) => break,
                 Err(error) => {
                     self.core.tell_later(error);
@@ -339,7 +348,7 @@ impl<T, C: Codec<T>> Queue<T, C> {
                 }
             }
         }
-        Ok(deliveries)
+        deliveries
     }
 
     /// Takes the next item out of the queue: received and acknowledged at once. If the process dies

@@ -111,6 +111,13 @@ pub(super) struct Limits {
     pub(super) shares_disk: bool,
 }
 
+impl Limits {
+    /// Whether there can be room on the disk that nobody tells of.
+    pub(super) fn looks_again(&self) -> bool {
+        self.disk_free_min > 0 || self.shares_disk
+    }
+}
+
 impl<C> QueueOptions<C> {
     /// A queue whose items become bytes by this codec.
     ///

@@ -96,6 +96,32 @@ impl<T, C: Codec<T>> Core<T, C> {
         }
     }
 
+    /// Takes items into memory if they need nothing of the disk; gives them back if they do.
+    #[cfg(feature = "tokio")]
+    pub(super) fn push_kept<I: Items<T>>(
+        &self,
+        items: I,
+    ) -> Result<Result<Option<u64>, I>, Refused<I>> {
+        let count = items.as_ref().len() as u64;
+        if self.mode != Mode::Spill || count == 0 {
+            return Ok(Err(items));
+        }
+        let sizes = match self.sizes(items.as_ref()) {
+            Ok(sizes) => sizes,
+            Err(source) => return Err(Refused { items: Some(items), source }),
+        };
+        let mut items = Some(items);
+        match (self.try_keep(&mut items, sizes.as_slice(), Room::Ample), items) {
+            (Ok(Some(Tried::Pushed(first))), _) => {
+                self.tell_ready(count);
+                Ok(Ok(Some(first)))
+            }
+            (Ok(_), Some(items)) => Ok(Err(items)),
+            (Err(source), items) => Err(Refused { items, source }),
+            (Ok(_), None) => unreachable!("what is not in the queue is here"),
+        }
+    }
+
     fn push_to_memory<I: Items<T>>(
         &self,
         items: &mut Option<I>,
@@ -158,7 +184,7 @@ impl<T, C: Codec<T>> Core<T, C> {
 
     fn wait_for_room(&self, freed: u64, wait: Wait) -> Result<()> {
         // Whoever else makes room on the disk tells nobody.
-        let looks_again = self.limits.disk_free_min > 0 || self.limits.shares_disk;
+        let looks_again = self.limits.looks_again();
         let slice = if looks_again { self.at_most(wait, LOOK_AGAIN) } else { wait };
         let mut state = self.state.lock();
         while self.freed.load(Acquire) == freed && !state.is_closed && state.poison.is_none() {
@@ -398,7 +424,7 @@ impl<T, C: Codec<T>> Core<T, C> {
 
     /// Writes a run of items out of memory, those that are received last: what is beyond half of so
     /// much memory. Whether there was one.
-    fn spill(&self, memory_bytes: usize) -> Result<bool> {
+    pub(super) fn spill(&self, memory_bytes: usize) -> Result<bool> {
         if self.mode != Mode::Spill {
             // All of it is on the disk, and what is in memory too is received next.
             return Ok(false);

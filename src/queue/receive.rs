@@ -12,7 +12,14 @@ use crate::{
 };
 
 /// An item that is handed out, its number, and the lock under which it was.
-type Taken<'a, T> = ((u64, Entry<T>), MutexGuard<'a, State<T>>);
+pub(super) type Taken<'a, T> = ((u64, Entry<T>), MutexGuard<'a, State<T>>);
+
+/// What a look at the front finds.
+pub(super) enum Next<'a, T> {
+    Taken(Taken<'a, T>),
+    OnDisk,
+    Nothing(MutexGuard<'a, State<T>>),
+}
 
 impl<T, C: Codec<T>> Core<T, C> {
     /// Hands out the next item.
@@ -36,34 +43,54 @@ impl<T, C: Codec<T>> Core<T, C> {
     fn next(&self, wait: Wait) -> Result<Taken<'_, T>> {
         let mut waited = Waited::new(&self.meters.receive_wait, &self.log.disk);
         loop {
-            let mut state = self.state.lock();
-            if let Some(error) = state.untold.take() {
-                return Err(error);
-            }
-            if let Some(taken) = state.ranges.take() {
-                state.counts.received += 1;
-                return Ok((taken, state));
-            }
-            if state.ranges.readable().is_some() {
-                drop(state);
-                self.refill()?;
-                continue;
-            }
-            if state.ranges.is_next_on_disk() {
-                // A run is on its way there, and its writer holds this lock.
-                drop(state);
-                drop(self.writer.lock());
-                continue;
-            }
-            // What is handed out may come back.
-            if state.is_closed && state.ranges.len() == 0 {
-                return Err(Error::Closed);
-            }
-            waited.begin(wait);
-            if !self.wait(&self.ready, &mut state, wait) {
-                return Err(Error::Empty);
+            match self.look()? {
+                Next::Taken(taken) => return Ok(taken),
+                Next::OnDisk => self.fetch()?,
+                Next::Nothing(mut state) => {
+                    waited.begin(wait);
+                    if !self.wait(&self.ready, &mut state, wait) {
+                        return Err(Error::Empty);
+                    }
+                }
             }
         }
+    }
+
+    /// Hands out the next item, if it is in memory.
+    pub(super) fn look(&self) -> Result<Next<'_, T>> {
+        let mut state = self.state.lock();
+        if let Some(error) = state.untold.take() {
+            return Err(error);
+        }
+        if let Some(taken) = state.ranges.take() {
+            state.counts.received += 1;
+            return Ok(Next::Taken((taken, state)));
+        }
+        if state.ranges.is_next_on_disk() {
+            return Ok(Next::OnDisk);
+        }
+        // What is handed out may come back.
+        if state.is_closed && state.ranges.len() == 0 {
+            return Err(Error::Closed);
+        }
+        Ok(Next::Nothing(state))
+    }
+
+    /// Has the next items, which are on the disk, in memory then; or somebody else has taken them.
+    pub(super) fn fetch(&self) -> Result<()> {
+        let (is_written, bytes) = {
+            let ranges = &self.state.lock().ranges;
+            (ranges.readable().is_some(), ranges.bytes())
+        };
+        if !is_written {
+            // A run is on its way there, and its writer holds this lock.
+            drop(self.writer.lock());
+        } else if bytes > self.memory_bytes_pushed() {
+            // What was read before is handed out, and the next run would be too much. What is wrong
+            // with the disk, a push is told that needs it.
+            let _ = self.spill(self.memory_bytes_pushed());
+        }
+        self.refill()
     }
 
     /// Calls `look` with the next item, which stays where it is.
@@ -73,12 +100,9 @@ impl<T, C: Codec<T>> Core<T, C> {
             if let Some(item) = state.ranges.peek() {
                 return Ok(look(item));
             }
-            if state.ranges.readable().is_some() {
+            if state.ranges.is_next_on_disk() {
                 drop(state);
-                self.refill()?;
-            } else if state.ranges.is_next_on_disk() {
-                drop(state);
-                drop(self.writer.lock());
+                self.fetch()?;
             } else {
                 let is_over = state.is_closed && state.ranges.len() == 0;
                 return Err(if is_over { Error::Closed } else { Error::Empty });

@@ -62,6 +62,27 @@ fn memory_stays_within_its_budget_whatever_waits() {
 }
 
 #[test]
+fn what_is_handed_out_leaves_room_for_what_is_read_next() {
+    let disk = SimDisk::reliable(1);
+    let queue = spilling(&disk).open("/sim/queue").expect("a queue");
+    for _ in 0..200 {
+        queue.push(vec![0; 1_000]).expect("there is room");
+    }
+    while queue.stats().items_on_disk > 100 {
+        queue.pop().expect("an item");
+    }
+    for _ in 0..100 {
+        queue.push(vec![0; 1_000]).expect("there is room");
+    }
+    let mut held = Vec::new();
+    for _ in 0..24 {
+        held.push(queue.recv().expect("an item"));
+        let found = queue.stats().memory_bytes;
+        assert!(found <= MEMORY as u64, "{found} bytes with {} handed out", held.len());
+    }
+}
+
+#[test]
 fn a_full_queue_does_what_it_is_told() {
     for (when_full, kept) in [
         (WhenFull::Block, 0..3),
