@@ -7,7 +7,11 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand, builder::PossibleValuesParser};
+use clap::{
+    Parser, Subcommand,
+    builder::{PossibleValuesParser, RangedI64ValueParser},
+    value_parser,
+};
 #[cfg(feature = "filesystem")]
 use ringkeep_torture::filesystem;
 use ringkeep_torture::{
@@ -15,7 +19,10 @@ use ringkeep_torture::{
     kill::{self, child},
     planted,
     power_cut::{self, Plan, exhaustive},
-    queue,
+    queue::{
+        self,
+        stress::{self, Load},
+    },
     report::Report,
     system_calls, work,
 };
@@ -87,6 +94,22 @@ enum Layer {
         #[arg(long, default_value_t = 0)]
         seed: u64,
     },
+    /// Many threads on a queue that spills and on a durable one, on real files in TMPDIR: order,
+    /// contents, counts, and memory as the kernel counts it.
+    Stress {
+        /// How long they push, on each of the two.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// MiB of memory that the queue may take.
+        #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = up_to(1024))]
+        budget: u16,
+        /// Threads that push.
+        #[arg(long, default_value_t = 10, value_parser = up_to(1000))]
+        producers: u16,
+        /// Threads that receive.
+        #[arg(long, default_value_t = 5, value_parser = up_to(1000))]
+        consumers: u16,
+    },
     /// Known bugs, one at a time, and which layer catches each. Builds with cargo.
     Planted {
         /// Only these.
@@ -113,6 +136,11 @@ enum Layer {
     FilesystemWorker { mount: PathBuf, notes: PathBuf, purpose: String, seed: u64 },
 }
 
+/// From 1 to so many.
+fn up_to(most: i64) -> RangedI64ValueParser<u16> {
+    value_parser!(u16).range(1..=most)
+}
+
 fn main() -> ExitCode {
     // The children of a layer are this very binary.
     if let Some((role, arguments)) = child::role() {
@@ -128,6 +156,11 @@ fn main() -> ExitCode {
         Layer::SystemCalls { command } => system_calls::run(command),
         Layer::Damage { bytes } => damage::run((*bytes).max(32 << 10)),
         Layer::Queue { trials, kills, seed } => try_queues(*trials, *kills, *seed),
+        &Layer::Stress { seconds, budget, producers, consumers } => {
+            let budget_bytes = usize::from(budget) << 20;
+            let (producers, consumers) = (producers.into(), consumers.into());
+            stress::run(&Load { seconds, budget_bytes, producers, consumers })
+        }
         Layer::Planted { names } => plant(names),
         #[cfg(feature = "filesystem")]
         &Layer::Filesystem { trials, xfs, seed } => {

@@ -1,5 +1,6 @@
 //! Queues that crash, are killed, and whose disk fails (F1, F2, F3, F5), judged by an oracle that
-//! knows what was pushed and acknowledged.
+//! knows what was pushed and acknowledged. And queues that nothing happens to, under load:
+//! [`stress`].
 //!
 //! After every crash: the items that are there are those that were pushed, in their order, without
 //! a hole; what a push returned is there after a death, and what was durable after a power cut; a
@@ -9,6 +10,7 @@
 mod crashes;
 mod faults;
 mod kills;
+pub mod stress;
 
 use crate::{
     kill::child,
