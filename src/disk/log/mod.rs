@@ -217,30 +217,37 @@ impl Log {
 
     /// Whether there are segments that end at or before `item`.
     pub(crate) fn has_done(&self, item: u64) -> bool {
-        self.segments.lock().files.get(1).is_some_and(|next| next.first <= item)
+        self.first_done(item).is_some()
+    }
+
+    /// The first segment, if it ends at or before `item`.
+    fn first_done(&self, item: u64) -> Option<u64> {
+        let segments = &self.segments.lock().files;
+        let is_done = segments.get(1).is_some_and(|next| next.first <= item);
+        segments.front().filter(|_| is_done).map(|segment| segment.first)
     }
 
     /// Removes the segments that end at or before `item`, from the first one on.
     pub(crate) fn retire(&self, item: u64) -> Result<()> {
-        while self.has_done(item) {
-            self.remove_first()?;
+        // Named in the look that finds it done: another thread may remove it, and then the first
+        // one is one that is still needed.
+        while let Some(first) = self.first_done(item) {
+            self.remove(first)?;
         }
         Ok(())
     }
 
     /// Removes all segments.
     pub(crate) fn retire_all(&self) -> Result<()> {
-        while self.size().0 > 0 {
-            self.remove_first()?;
+        let first = || self.segments.lock().files.front().map(|segment| segment.first);
+        while let Some(first) = first() {
+            self.remove(first)?;
         }
         Ok(())
     }
 
-    /// Whoever comes here at the same time removes the same one, or the next one.
-    fn remove_first(&self) -> Result<()> {
-        let Some(first) = self.segments.lock().files.front().map(|segment| segment.first) else {
-            return Ok(());
-        };
+    /// Removes the first segment, unless somebody else has.
+    fn remove(&self, first: u64) -> Result<()> {
         let path = self.path(first);
         match self.disk.remove(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
