@@ -387,7 +387,7 @@ impl<T, C> Core<T, C> {
     /// Items are done with: there is room, on the disk too where the mark has moved past a segment.
     pub(super) fn let_go(&self, mut state: MutexGuard<'_, State<T>>, has_moved: bool) {
         self.count_freed(&mut state);
-        let is_over = state.is_closed && state.ranges.len() == 0;
+        let is_over = (state.is_closed || state.poison.is_some()) && state.ranges.len() == 0;
         drop(state);
         self.room.notify_all();
         if is_over {
@@ -412,7 +412,8 @@ impl<T, C> Core<T, C> {
             let run = self.run_bytes() as u64;
             share.settle(state.ranges.bytes() as u64 + run, run / 4);
         }
-        self.freed.fetch_add(1, Release);
+        // Nobody else stores it now: no more than a store is needed.
+        self.freed.store(self.freed.load(Relaxed) + 1, Release);
     }
 
     /// So many items more can be received.

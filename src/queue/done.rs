@@ -28,11 +28,16 @@ impl Done {
     }
 
     /// These are done too; none of them was before. Whether the mark has moved.
+    #[inline]
     pub(super) fn insert(&mut self, items: Range<u64>) -> bool {
         if items.is_empty() {
             return false;
         }
         let Range { mut start, mut end } = items;
+        if start == self.mark && self.behind.is_empty() {
+            self.mark = end;
+            return true;
+        }
         self.behind_count += end - start;
         if let Some((&first, &last)) = self.behind.range(..start).next_back()
             && last == start

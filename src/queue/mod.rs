@@ -222,7 +222,8 @@ impl<T, C: Codec<T>> Queue<T, C> {
     ///
     /// `Closed` when the queue is closed and has no more. `Decode`: the item's bytes come with the
     /// error, and the next call goes on behind it. `Damaged`, `MissingSegment`: unless the queue
-    /// was opened to skip damage, it ends here. `Io`.
+    /// was opened to skip damage, it ends here. `Io`. `Poisoned`, instead of waiting, when there
+    /// is no item left and a sync that failed keeps others out.
     ///
     /// # Examples
     ///

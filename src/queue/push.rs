@@ -19,9 +19,23 @@ use crate::{
 };
 
 /// Items that are pushed together.
-pub(super) trait Items<T>: AsRef<[T]> + IntoIterator<Item = T> {}
+pub(super) trait Items<T>: AsRef<[T]> {
+    /// Gives each of them away.
+    fn each(self, take: impl FnMut(T));
+}
 
-impl<T, I: AsRef<[T]> + IntoIterator<Item = T>> Items<T> for I {}
+impl<T> Items<T> for [T; 1] {
+    fn each(self, mut take: impl FnMut(T)) {
+        let [item] = self;
+        take(item);
+    }
+}
+
+impl<T> Items<T> for Vec<T> {
+    fn each(self, take: impl FnMut(T)) {
+        self.into_iter().for_each(take);
+    }
+}
 
 /// A push that failed: the items, unless they are in the queue all the same.
 #[derive(Debug)]
@@ -320,13 +334,14 @@ impl<T, C: Codec<T>> Core<T, C> {
     fn keep<I: Items<T>>(
         state: &mut State<T>,
         items: Option<I>,
-        sizes: impl Iterator<Item = usize>,
+        mut sizes: impl Iterator<Item = usize>,
     ) -> u64 {
         let first = state.ranges.next();
-        for (item, size) in items.into_iter().flatten().zip(sizes) {
-            let bytes = Self::entry_bytes(size);
+        let Some(items) = items else { return first };
+        items.each(|item| {
+            let bytes = Self::entry_bytes(sizes.next().unwrap_or(0));
             state.ranges.push(Entry { item, bytes, attempts: 0 });
-        }
+        });
         first
     }
 

@@ -7,18 +7,24 @@ use super::{
     ranges::Entry,
 };
 use crate::{
-    disk::{codec::Codec, log::recover::Recovery},
+    disk::{codec::Codec, log::recover::Recovery, poison::Poison},
     error::{Error, Result},
 };
 
-/// An item that is handed out, its number, and the lock under which it was.
-pub(super) type Taken<'a, T> = ((u64, Entry<T>), MutexGuard<'a, State<T>>);
-
 /// What a look at the front finds.
-pub(super) enum Next<'a, T> {
-    Taken(Taken<'a, T>),
+pub(super) enum Next<'a, T, R> {
+    /// What was made of the next item.
+    Taken(R),
     OnDisk,
     Nothing(MutexGuard<'a, State<T>>),
+}
+
+impl<T> State<T> {
+    /// Why there will be no item any more.
+    pub(super) fn is_for_good(&self) -> Option<Error> {
+        let is_over = self.ranges.len() == 0;
+        self.poison.as_ref().filter(|_| is_over).map(Poison::error)
+    }
 }
 
 impl<T, C: Codec<T>> Core<T, C> {
@@ -26,27 +32,38 @@ impl<T, C: Codec<T>> Core<T, C> {
     ///
     /// # Errors
     ///
-    /// `Empty`, `Closed`; `Decode`: the item is acknowledged; `Damaged`, `Io`.
+    /// `Empty`, `Closed`; `Decode`: the item is acknowledged; `Damaged`, `Io`; `Poisoned`.
     pub(super) fn take(&self, wait: Wait) -> Result<(u64, Entry<T>)> {
-        self.next(wait).map(|(taken, _)| taken)
+        self.next(wait, |_, number, entry| (number, entry))
     }
 
     /// Hands out the next item, and acknowledges it.
     pub(super) fn pop(&self, wait: Wait) -> Result<T> {
-        let ((number, entry), mut state) = self.next(wait)?;
-        state.counts.acknowledged += 1;
-        let has_moved = state.ranges.acknowledge(number, entry.bytes);
-        self.let_go(state, has_moved);
-        Ok(entry.item)
+        self.next(wait, |mut state, number, entry| {
+            state.counts.acknowledged += 1;
+            let has_moved = state.ranges.acknowledge(number, entry.bytes);
+            self.let_go(state, has_moved);
+            entry.item
+        })
     }
 
-    fn next(&self, wait: Wait) -> Result<Taken<'_, T>> {
+    /// What `then` makes of the next item, which is handed out.
+    fn next<R>(
+        &self,
+        wait: Wait,
+        then: impl Fn(MutexGuard<'_, State<T>>, u64, Entry<T>) -> R,
+    ) -> Result<R> {
         let mut waited = Waited::new(&self.meters.receive_wait, &self.log.disk);
         loop {
-            match self.look()? {
+            match self.look(&then)? {
                 Next::Taken(taken) => return Ok(taken),
                 Next::OnDisk => self.fetch()?,
                 Next::Nothing(mut state) => {
+                    if let Some(error) = state.is_for_good()
+                        && !self.is_over(wait)
+                    {
+                        return Err(error);
+                    }
                     waited.begin(wait);
                     if !self.wait(&self.ready, &mut state, wait) {
                         return Err(Error::Empty);
@@ -56,15 +73,18 @@ impl<T, C: Codec<T>> Core<T, C> {
         }
     }
 
-    /// Hands out the next item, if it is in memory.
-    pub(super) fn look(&self) -> Result<Next<'_, T>> {
+    /// Hands out the next item, if it is in memory: what `then` makes of it.
+    pub(super) fn look<R>(
+        &self,
+        then: impl Fn(MutexGuard<'_, State<T>>, u64, Entry<T>) -> R,
+    ) -> Result<Next<'_, T, R>> {
         let mut state = self.state.lock();
-        if let Some(error) = state.untold.take() {
-            return Err(error);
+        if state.untold.is_some() {
+            return Err(state.untold.take().unwrap_or(Error::Empty));
         }
-        if let Some(taken) = state.ranges.take() {
+        if let Some((number, entry)) = state.ranges.take() {
             state.counts.received += 1;
-            return Ok(Next::Taken((taken, state)));
+            return Ok(Next::Taken(then(state, number, entry)));
         }
         if state.ranges.is_next_on_disk() {
             return Ok(Next::OnDisk);
@@ -90,7 +110,8 @@ impl<T, C: Codec<T>> Core<T, C> {
             // with the disk, a push is told that needs it.
             let _ = self.spill(self.memory_bytes_pushed());
         }
-        self.refill()
+        // Where that fails the item is still there, and whoever waits for one was not told of it.
+        self.refill().inspect_err(|_| self.ready.notify_one())
     }
 
     /// Calls `look` with the next item, which stays where it is.

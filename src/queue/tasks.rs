@@ -146,12 +146,13 @@ impl<T: Send + 'static, C: Codec<T>> Queue<T, C> {
         loop {
             let mut told = pin!(self.core.ready.next());
             told.as_mut().enable();
-            let is_on_disk = match self.core.look()? {
-                Next::Taken(((number, entry), _)) => {
-                    return Ok(Delivery::new(&self.core, number, entry));
-                }
+            let is_on_disk = match self.look()? {
+                Next::Taken(delivery) => return Ok(delivery),
                 Next::OnDisk => true,
-                Next::Nothing(_) => false,
+                Next::Nothing(state) => match state.is_for_good() {
+                    Some(error) => return Err(error),
+                    None => false,
+                },
             };
             if is_on_disk {
                 let core = Arc::clone(&self.core);
@@ -160,6 +161,10 @@ impl<T: Send + 'static, C: Codec<T>> Queue<T, C> {
                 told.await;
             }
         }
+    }
+
+    fn look(&self) -> Result<Next<'_, T, Delivery<T, C>>> {
+        self.core.look(|_, number, entry| Delivery::new(&self.core, number, entry))
     }
 
     /// As [`recv_batch`](Self::recv_batch), for a task of `tokio`; see
