@@ -5,6 +5,7 @@ pub(crate) mod codec;
 pub(crate) mod compression;
 pub(crate) mod frame;
 pub(crate) mod latency;
+pub(crate) mod locks;
 pub(crate) mod log;
 pub(crate) mod mark;
 #[cfg(feature = "test-util")]

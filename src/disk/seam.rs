@@ -173,9 +173,9 @@ impl Disk {
     }
 
     /// Whether background threads serve a structure; on the simulated disk its driver takes their
-    /// steps one by one, so that a seed repeats a run.
+    /// steps one by one, so that a seed repeats a run. Under shuttle the model has threads.
     pub(crate) fn has_threads(&self) -> bool {
-        matches!(self, Self::Real(_))
+        cfg!(all(test, shuttle)) || matches!(self, Self::Real(_))
     }
 }
 

@@ -7,15 +7,10 @@ use std::{
     ops::Range,
     sync::{
         Arc, OnceLock,
-        atomic::{
-            AtomicU64,
-            Ordering::{Relaxed, Release},
-        },
+        atomic::Ordering::{Relaxed, Release},
     },
     time::Duration,
 };
-
-use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{
     delivery::DeadLetters,
@@ -29,6 +24,7 @@ use crate::{
         budget::{MemoryBudget, Share},
         frame::FrameBuilder,
         latency::Histogram,
+        locks::{AtomicU64, Condvar, Mutex, MutexGuard},
         log::{
             Log, Position,
             reader::LogReader,
@@ -106,7 +102,7 @@ pub(super) struct Core<T, C> {
     /// under the lock of the state alone.
     pub(super) freed: AtomicU64,
     syncs: Mutex<Syncs>,
-    synced: Condvar,
+    pub(super) synced: Condvar,
     /// One past the last item that is durable.
     durable: AtomicU64,
     /// Memory of frames under construction.

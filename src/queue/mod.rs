@@ -17,6 +17,8 @@ pub(crate) mod options;
 mod push;
 mod ranges;
 mod receive;
+#[cfg(all(test, shuttle))]
+mod schedules;
 mod signal;
 pub(crate) mod stats;
 #[cfg(feature = "tokio")]

@@ -6,8 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use parking_lot::Mutex;
-
 use super::{
     Queue,
     core::Core,
@@ -18,6 +16,7 @@ use crate::{
     disk::{
         budget::{DiskBudget, Member, Membership},
         codec::Codec,
+        locks::Mutex,
         log::{
             Log, MODE,
             reader::SegmentReader,

@@ -1,13 +1,11 @@
 //! Receiving: out of memory, which the disk refills when it is empty.
 
-use parking_lot::MutexGuard;
-
 use super::{
     core::{Core, State, Wait, Waited},
     ranges::Entry,
 };
 use crate::{
-    disk::{codec::Codec, log::recover::Recovery, poison::Poison},
+    disk::{codec::Codec, locks::MutexGuard, log::recover::Recovery, poison::Poison},
     error::{Error, Result},
 };
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use parking_lot::{Condvar, MutexGuard};
 #[cfg(feature = "tokio")]
 use tokio::sync::{Notify, futures::Notified};
+
+use crate::disk::locks::{Condvar, MutexGuard};
 
 /// That something has changed, for whoever waits for it.
 #[derive(Debug, Default)]
@@ -43,6 +44,12 @@ impl Signal {
                 self.threads.wait_for(state, longest);
             }
         }
+    }
+
+    /// What threads wait on: a model counts their waits.
+    #[cfg(all(test, shuttle))]
+    pub(super) fn threads(&self) -> &Condvar {
+        &self.threads
     }
 
     /// Is ready at the next signal; to be enabled before the look that finds nothing.

@@ -18,15 +18,14 @@ use std::{
     collections::VecDeque,
     io,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::atomic::Ordering::Relaxed,
     time::Duration,
 };
-
-use parking_lot::Mutex;
 
 use super::{
     budget::Share,
     compression::Compression,
+    locks::{AtomicUsize, Mutex},
     seam::Disk,
     segment::{FRAMES_AT, LogIdentity, first_of_name, name_of_segment},
 };

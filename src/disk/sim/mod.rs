@@ -327,6 +327,8 @@ impl SimDisk {
 
     /// A call of this disk, which may be the one that is to fail.
     fn call(&self) -> io::Result<()> {
+        #[cfg(all(test, shuttle))]
+        super::locks::step();
         self.alive()?;
         let fault = self.shared.state.lock().next_fault();
         fault.map_or(Ok(()), |code| Err(io::Error::from_raw_os_error(code)))
@@ -440,6 +442,8 @@ impl SimDisk {
 impl SimDisk {
     fn sync_range(&self, inode: usize, offset: usize, length: usize) -> io::Result<()> {
         self.step();
+        #[cfg(all(test, shuttle))]
+        super::locks::step();
         self.alive()?;
         let synced = {
             let mut state = self.shared.state.lock();
