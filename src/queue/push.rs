@@ -62,8 +62,6 @@ impl Sizes {
 /// Memory that items may take.
 #[derive(Clone, Copy, PartialEq)]
 enum Room {
-    /// Within the budgets, and they do not become short by it.
-    Ample,
     /// Within the budgets.
     Budgeted,
     /// However much there is: they are on their way to the disk.
@@ -93,21 +91,17 @@ impl<T, C: Codec<T>> Core<T, C> {
         if count == 0 {
             return Ok(None);
         }
-        let mut items = Some(items);
         let pushed = match self.mode {
-            Mode::Spill => self.push_to_memory(&mut items, wait),
-            Mode::Durable(_) => self.push_to_disk(&mut items, wait),
+            Mode::Spill => self.push_to_memory(items, wait),
+            Mode::Durable(_) => self.push_to_disk(items, wait),
         };
-        match pushed {
-            Ok(Some(first)) => {
-                self.tell_ready(count);
-                let synced = self.sync_by_policy(first + count);
-                synced.map_err(|source| Refused { items: None, source })?;
-                Ok(Some(first))
-            }
-            Ok(None) => Ok(None),
-            Err(source) => Err(Refused { items, source }),
+        if let Some(first) = pushed? {
+            self.tell_ready(count);
+            let synced = self.sync_by_policy(first + count);
+            synced.map_err(|source| Refused { items: None, source })?;
+            return Ok(Some(first));
         }
+        Ok(None)
     }
 
     /// Takes items into memory if they need nothing of the disk; gives them back if they do.
@@ -120,43 +114,40 @@ impl<T, C: Codec<T>> Core<T, C> {
         if self.mode != Mode::Spill || count == 0 {
             return Ok(Err(items));
         }
+        match self.sizes(items.as_ref()) {
+            Ok(sizes) => Ok(self.keep_if_ample(items, sizes.as_slice()).map(|first| {
+                self.tell_ready(count);
+                Some(first)
+            })),
+            Err(source) => Err(Refused { items: Some(items), source }),
+        }
+    }
+
+    fn push_to_memory<I: Items<T>>(&self, items: I, wait: Wait) -> Result<Option<u64>, Refused<I>> {
         let sizes = match self.sizes(items.as_ref()) {
             Ok(sizes) => sizes,
             Err(source) => return Err(Refused { items: Some(items), source }),
         };
-        let mut items = Some(items);
-        match (self.try_keep(&mut items, sizes.as_slice(), Room::Ample), items) {
-            (Ok(Some(Tried::Pushed(first))), _) => {
-                self.tell_ready(count);
-                Ok(Ok(Some(first)))
-            }
-            (Ok(_), Some(items)) => Ok(Err(items)),
-            (Err(source), items) => Err(Refused { items, source }),
-            (Ok(_), None) => unreachable!("what is not in the queue is here"),
-        }
-    }
-
-    fn push_to_memory<I: Items<T>>(
-        &self,
-        items: &mut Option<I>,
-        wait: Wait,
-    ) -> Result<Option<u64>> {
-        let Some(all) = items.as_ref() else { return Ok(None) };
-        let sizes = self.sizes(all.as_ref())?;
         let sizes = sizes.as_slice();
-        self.until_pushed(sizes.len() as u64, wait, || self.try_memory(items, sizes))
+        let mut items = match self.keep_if_ample(items, sizes) {
+            Ok(first) => return Ok(Some(first)),
+            Err(items) => Some(items),
+        };
+        let count = sizes.len() as u64;
+        self.until_pushed(count, wait, || self.try_memory(&mut items, sizes))
+            .map_err(|source| Refused { items, source })
     }
 
-    fn push_to_disk<I: Items<T>>(&self, items: &mut Option<I>, wait: Wait) -> Result<Option<u64>> {
-        let Some(all) = items.as_ref() else { return Ok(None) };
-        let count = all.as_ref().len() as u64;
+    fn push_to_disk<I: Items<T>>(&self, items: I, wait: Wait) -> Result<Option<u64>, Refused<I>> {
         let mut builder = self.take_builder();
-        let pushed = self.encode(all.as_ref(), &mut builder).and_then(|()| {
+        let encoded = self.encode(items.as_ref(), &mut builder);
+        let mut items = Some(items);
+        let pushed = encoded.and_then(|()| {
             let mut frame = builder.seal(self.log.shape.compression);
-            self.until_pushed(count, wait, || self.try_disk(items, &mut frame))
+            self.until_pushed(frame.count(), wait, || self.try_disk(&mut items, &mut frame))
         });
         self.give_builder(builder);
-        pushed
+        pushed.map_err(|source| Refused { items, source })
     }
 
     /// Tries until the items are in, or the queue is full and does what it is to do then.
@@ -254,9 +245,6 @@ impl<T, C: Codec<T>> Core<T, C> {
     }
 
     fn try_memory<I: Items<T>>(&self, items: &mut Option<I>, sizes: &[usize]) -> Result<Tried> {
-        if let Some(tried) = self.try_keep(items, sizes, Room::Ample)? {
-            return Ok(tried);
-        }
         self.relieve_by_itself();
         if let Some(tried) = self.try_keep(items, sizes, Room::Budgeted)? {
             return Ok(tried);
@@ -278,6 +266,26 @@ impl<T, C: Codec<T>> Core<T, C> {
         }
     }
 
+    /// Takes items into memory where there is ample room, and nothing speaks against it.
+    fn keep_if_ample<I: Items<T>>(&self, items: I, sizes: &[usize]) -> Result<u64, I> {
+        let mut state = self.state.lock();
+        let count = sizes.len() as u64;
+        let bytes = state.ranges.bytes().saturating_add(Self::all_bytes(sizes));
+        let is_ample = matches!(state.admits(count, &self.limits), Ok(true))
+            && !self.is_short(&state)
+            && self.may_hold(&mut state, bytes);
+        if !is_ample {
+            return Err(items);
+        }
+        state.counts.pushed += count;
+        Ok(Self::keep(&mut state, items, sizes.iter().copied()))
+    }
+
+    /// Bytes of memory that these items count for.
+    fn all_bytes(sizes: &[usize]) -> usize {
+        sizes.iter().map(|&size| Self::entry_bytes(size)).sum()
+    }
+
     /// Takes items into memory; `None` if they do not fit.
     fn try_keep<I: Items<T>>(
         &self,
@@ -289,20 +297,18 @@ impl<T, C: Codec<T>> Core<T, C> {
         if !state.admits(sizes.len() as u64, &self.limits)? {
             return Ok(Some(Tried::Full));
         }
-        let bytes: usize = sizes.iter().map(|&size| Self::entry_bytes(size)).sum();
-        let bytes = state.ranges.bytes().saturating_add(bytes);
+        let bytes = state.ranges.bytes().saturating_add(Self::all_bytes(sizes));
         let fits = match room {
-            Room::Ample => !self.is_short(&state) && self.may_hold(&mut state, bytes),
             Room::Budgeted => self.may_hold(&mut state, bytes),
             Room::Any => {
                 self.hold(&mut state, bytes);
                 true
             }
         };
-        Ok(fits.then(|| {
-            state.counts.pushed += sizes.len() as u64;
-            Tried::Pushed(Self::keep(&mut state, items.take(), sizes.iter().copied()))
-        }))
+        let Some(items) = items.take_if(|_| fits) else { return Ok(None) };
+        state.counts.pushed += sizes.len() as u64;
+        let first = Self::keep(&mut state, items, sizes.iter().copied());
+        Ok(Some(Tried::Pushed(first)))
     }
 
     /// Bytes that should go to the disk before the memory is full and they have to.
@@ -333,11 +339,10 @@ impl<T, C: Codec<T>> Core<T, C> {
     /// Takes items into memory; the number of the first one.
     fn keep<I: Items<T>>(
         state: &mut State<T>,
-        items: Option<I>,
+        items: I,
         mut sizes: impl Iterator<Item = usize>,
     ) -> u64 {
         let first = state.ranges.next();
-        let Some(items) = items else { return first };
         items.each(|item| {
             let bytes = Self::entry_bytes(sizes.next().unwrap_or(0));
             state.ranges.push(Entry { item, bytes, attempts: 0 });
@@ -362,8 +367,9 @@ impl<T, C: Codec<T>> Core<T, C> {
         state.counts.pushed += frame.count();
         let bytes: usize = frame.item_bytes().map(Self::entry_bytes).sum();
         let bytes = state.ranges.bytes() + bytes;
-        if state.ranges.on_disk() == 0 && self.may_hold(&mut state, bytes) {
-            Self::keep(&mut state, items.take(), frame.item_bytes());
+        let stays = state.ranges.on_disk() == 0 && self.may_hold(&mut state, bytes);
+        if let Some(items) = items.take_if(|_| stays) {
+            Self::keep(&mut state, items, frame.item_bytes());
         } else {
             state.ranges.push_written(frame.count(), position);
         }

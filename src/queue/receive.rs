@@ -72,9 +72,10 @@ impl<T, C: Codec<T>> Core<T, C> {
     }
 
     /// Hands out the next item, if it is in memory: what `then` makes of it.
+    #[inline]
     pub(super) fn look<R>(
         &self,
-        then: impl Fn(MutexGuard<'_, State<T>>, u64, Entry<T>) -> R,
+        then: &impl Fn(MutexGuard<'_, State<T>>, u64, Entry<T>) -> R,
     ) -> Result<Next<'_, T, R>> {
         let mut state = self.state.lock();
         if state.untold.is_some() {

@@ -164,7 +164,7 @@ impl<T: Send + 'static, C: Codec<T>> Queue<T, C> {
     }
 
     fn look(&self) -> Result<Next<'_, T, Delivery<T, C>>> {
-        self.core.look(|_, number, entry| Delivery::new(&self.core, number, entry))
+        self.core.look(&|_, number, entry| Delivery::new(&self.core, number, entry))
     }
 
     /// As [`recv_batch`](Self::recv_batch), for a task of `tokio`; see

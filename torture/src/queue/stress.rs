@@ -7,7 +7,7 @@
 //! few. Promised and judged: every item is acknowledged once and is what was pushed; the queue's
 //! numbers are in the order of each producer's pushes; items are handed out for the first time in
 //! the order of their numbers; memory and disk stay within their limits, and the process, as the
-//! kernel counts it, within the queue's budget and [`SLACK_BYTES`] more.
+//! kernel counts it, within the queue's budget and `SLACK_BYTES` more.
 
 use std::{
     collections::BTreeMap,
