@@ -103,6 +103,8 @@ pub(super) struct Core<T, C> {
     pub(super) freed: AtomicU64,
     syncs: Mutex<Syncs>,
     pub(super) synced: Condvar,
+    /// Somebody more waits for a sync.
+    gathered: Condvar,
     /// One past the last item that is durable.
     durable: AtomicU64,
     /// Memory of frames under construction.
@@ -135,6 +137,11 @@ struct Syncs {
     is_running: bool,
     /// One past the last item that a sync was begun for.
     begun: u64,
+    /// Threads that are here for a sync.
+    waiting: usize,
+    /// How many were when the last one ended, and how long that took.
+    company: usize,
+    took: Duration,
 }
 
 impl<T, C> Core<T, C> {
@@ -170,8 +177,9 @@ impl<T, C> Core<T, C> {
             ready: Signal::default(),
             room: Signal::default(),
             freed: AtomicU64::new(0),
-            syncs: Mutex::new(Syncs { is_running: false, begun: next }),
+            syncs: Mutex::new(Syncs { begun: next, ..Syncs::default() }),
             synced: Condvar::new(),
+            gathered: Condvar::new(),
             durable: AtomicU64::new(next),
             builders: Mutex::default(),
             meters: Meters::default(),
@@ -293,24 +301,54 @@ impl<T, C> Core<T, C> {
     /// Returns when every item before `end` is durable.
     pub(super) fn sync_to(&self, end: u64) -> Result<()> {
         let mut syncs = self.syncs.lock();
+        syncs.waiting += 1;
+        self.gathered.notify_one();
+        let synced = self.sync_until(&mut syncs, end);
+        syncs.waiting -= 1;
+        synced
+    }
+
+    fn sync_until(&self, syncs: &mut MutexGuard<'_, Syncs>, end: u64) -> Result<()> {
         while self.durable() < end {
-            if let Some(poison) = &self.state.lock().poison {
-                return Err(poison.error());
-            }
             if syncs.is_running {
-                self.synced.wait(&mut syncs);
+                self.refuse_if_poisoned()?;
+                self.synced.wait(syncs);
                 continue;
             }
             syncs.is_running = true;
-            let begun = MutexGuard::unlocked(&mut syncs, || self.writer.lock().begin_sync());
-            let synced = begun.and_then(|sync| {
-                syncs.begun = sync.next;
-                MutexGuard::unlocked(&mut syncs, || self.run_sync(&sync))
-            });
+            self.gather(syncs);
+            let synced = self.refuse_if_poisoned().and_then(|()| self.sync_once(syncs));
             syncs.is_running = false;
             self.synced.notify_all();
             synced.inspect_err(|error| self.poison(error))?;
         }
+        Ok(())
+    }
+
+    fn refuse_if_poisoned(&self) -> Result<()> {
+        self.state.lock().poison.as_ref().map_or(Ok(()), |poison| Err(poison.error()))
+    }
+
+    /// Those who were here when the last sync ended come again soon: one sync for all of them takes
+    /// no longer than one for those who are here first. Waits for a quarter of a sync at most.
+    fn gather(&self, syncs: &mut MutexGuard<'_, Syncs>) {
+        let end = self.log.disk.now() + syncs.took / 2;
+        while syncs.waiting < syncs.company {
+            let left = end.saturating_sub(self.log.disk.now());
+            if left.is_zero() {
+                return;
+            }
+            self.gathered.wait_for(syncs, left);
+        }
+    }
+
+    fn sync_once(&self, syncs: &mut MutexGuard<'_, Syncs>) -> Result<()> {
+        let sync = MutexGuard::unlocked(syncs, || self.writer.lock().begin_sync())?;
+        syncs.begun = sync.next;
+        let began = self.log.disk.now();
+        MutexGuard::unlocked(syncs, || self.run_sync(&sync))?;
+        syncs.took = self.log.disk.now().saturating_sub(began);
+        syncs.company = syncs.waiting;
         Ok(())
     }
 
@@ -460,9 +498,7 @@ impl<T, C> Core<T, C> {
             return Ok(());
         }
         // After a sync that failed, another one could report success.
-        if let Some(poison) = &self.state.lock().poison {
-            return Err(poison.error());
-        }
+        self.refuse_if_poisoned()?;
         let next = self.writer.lock().next();
         self.sync_to(next)?;
         self.sync_mark()
