@@ -17,7 +17,8 @@ use crate::{
     error::{Error, Result},
 };
 
-/// How much is prepared at once: a few hundred small frames.
+/// How much is prepared at once: a few hundred small frames. To store a larger one takes longer than
+/// what this saves.
 const PREPARED_BYTES: u64 = 256 << 10;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
@@ -151,7 +152,7 @@ impl LogWriter {
         }
         let Some(current) = &mut self.current else { unreachable!("rotating makes one") };
         let position = Position { segment: current.first, offset: current.offset };
-        if self.log.shape.syncs_often {
+        if self.log.shape.syncs_often && frame.frame_bytes() <= PREPARED_BYTES {
             current.prepare(current.offset + frame.frame_bytes());
         }
         let bytes = frame.finish(current.salt, first, durable, self.log.disk.unix_ns());
