@@ -17,8 +17,8 @@ use crate::{
     error::{Error, Result},
 };
 
-/// How much is prepared at once: a few hundred small frames. To store a larger one takes longer than
-/// what this saves.
+/// How much is prepared at once: a few hundred small frames. A frame that is larger takes longer
+/// than what this saves.
 const PREPARED_BYTES: u64 = 256 << 10;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
