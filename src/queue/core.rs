@@ -45,6 +45,9 @@ const RUN_BYTES_MAX: usize = 256 << 10;
 /// Whoever waits for what nobody tells looks again by itself after that.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// Nobody waits longer for others to share a sync.
+const GATHER_MAX: Duration = Duration::from_millis(5);
+
 /// How long somebody may wait.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Wait {
@@ -330,9 +333,9 @@ impl<T, C> Core<T, C> {
     }
 
     /// Those who were here when the last sync ended come again soon: one sync for all of them takes
-    /// no longer than one for those who are here first. Waits for a quarter of a sync at most.
+    /// no longer than one for those who are here first. Waits for half of a sync at most.
     fn gather(&self, syncs: &mut MutexGuard<'_, Syncs>) {
-        let end = self.log.disk.now() + syncs.took / 2;
+        let end = self.log.disk.now() + GATHER_MAX.min(syncs.took / 2);
         while syncs.waiting < syncs.company {
             let left = end.saturating_sub(self.log.disk.now());
             if left.is_zero() {

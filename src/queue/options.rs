@@ -30,7 +30,7 @@ const MEMORY_BYTES_MIN: usize = 64 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Mode {
-    /// Items are in memory, and on the disk only while memory is full. They end with their process.
+    /// Items are in memory; from 80 % of it on, some are on the disk. They end with their process.
     /// The default.
     #[default]
     Spill,
