@@ -19,9 +19,9 @@ use parking_lot::ReentrantMutex;
 /// Memory that queues share: together they keep no more items in it than it has room for.
 ///
 /// From 80 % on a tenth of it is moved to the disk, from 90 % on half of it, out of those queues
-/// that have the most; none gives more than leaves it half of an equal share. Items that are handed
-/// out stay in memory: where all of it is, what is pushed goes to the disk. Clones are the same
-/// budget.
+/// that have the most; one with nothing on the disk yet keeps half of an equal share. Items that
+/// are handed out stay in memory: where all of it is, what is pushed goes to the disk. Clones are
+/// the same budget.
 ///
 /// # Examples
 ///
@@ -224,8 +224,8 @@ pub(crate) trait Member: Send + Sync {
     /// Bytes that it holds.
     fn held(&self) -> u64;
 
-    /// Lets go of about so many bytes, or of less, so as to keep half of its equal share; of how
-    /// many.
+    /// Lets go of about so many bytes, or of less: it may keep half of its equal share. How many it
+    /// were. It must not wait for whoever asks.
     fn relieve(&self, bytes: u64, equal_share: u64) -> u64;
 }
 

@@ -4,6 +4,7 @@
 //! never touched under `state`, so that nobody waits for a disk who needs none.
 
 use std::{
+    collections::VecDeque,
     ops::Range,
     sync::{
         Arc, OnceLock,
@@ -56,29 +57,38 @@ pub(super) enum Wait {
     Until(Option<Duration>),
 }
 
-/// From the first wait of a call on until the call ends.
+/// What a call waits for others, in all.
 pub(super) struct Waited<'a> {
     histogram: &'a Histogram,
     disk: &'a Disk,
     since: Option<Duration>,
+    total: Option<Duration>,
 }
 
 impl<'a> Waited<'a> {
     pub(super) fn new(histogram: &'a Histogram, disk: &'a Disk) -> Self {
-        Self { histogram, disk, since: None }
+        Self { histogram, disk, since: None, total: None }
     }
 
     pub(super) fn begin(&mut self, wait: Wait) {
         if let Wait::Until(_) = wait {
-            self.since.get_or_insert_with(|| self.disk.now());
+            self.since = Some(self.disk.now());
+        }
+    }
+
+    pub(super) fn end(&mut self) {
+        if let Some(since) = self.since.take() {
+            let time = self.disk.now().saturating_sub(since);
+            self.total = Some(self.total.unwrap_or_default() + time);
         }
     }
 }
 
 impl Drop for Waited<'_> {
     fn drop(&mut self) {
-        if let Some(since) = self.since {
-            self.histogram.record(self.disk.now().saturating_sub(since));
+        self.end();
+        if let Some(total) = self.total {
+            self.histogram.record(total);
         }
     }
 }
@@ -128,7 +138,7 @@ pub(super) struct State<T> {
     pub(super) share: Option<Share>,
     pub(super) is_closed: bool,
     /// What came up for somebody who had items to take home: the next one to receive is told.
-    pub(super) untold: Option<Error>,
+    pub(super) untold: VecDeque<Error>,
     /// Why nothing more is taken in.
     pub(super) poison: Option<Poison>,
     pub(super) counts: Counts,
@@ -162,7 +172,7 @@ impl<T, C> Core<T, C> {
             ranges: Ranges::new(items),
             share: None,
             is_closed: false,
-            untold: None,
+            untold: VecDeque::new(),
             poison: None,
             counts: Counts::default(),
         };
@@ -214,6 +224,14 @@ impl<T, C> Core<T, C> {
     pub(super) fn hold(&self, state: &mut State<T>, bytes: usize) {
         if let Some(share) = &mut state.share {
             share.hold((bytes + self.run_bytes()) as u64);
+        }
+    }
+
+    /// Memory holds what was read, whatever there is, and room for the next run.
+    pub(super) fn count_read(&self, state: &mut State<T>) {
+        if let Some(share) = &mut state.share {
+            let bytes = (state.ranges.bytes() + self.run_bytes()) as u64;
+            share.hold(share.held().max(bytes));
         }
     }
 
@@ -292,7 +310,7 @@ impl<T, C> Core<T, C> {
 
     /// Whoever receives next is told.
     pub(super) fn tell_later(&self, error: Error) {
-        self.state.lock().untold = Some(error);
+        self.state.lock().untold.push_back(error);
         self.ready.notify_one();
     }
 

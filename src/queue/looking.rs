@@ -184,8 +184,8 @@ impl<T, C: Codec<T>> Queue<T, C> {
     }
 
     /// Moves items of about so many bytes from memory to the disk, those that are received last
-    /// first; how many bytes were moved. Half of the budget stays. A durable queue has nothing to
-    /// move.
+    /// first; how many bytes were moved. Half of the budget stays while nothing is on the disk yet;
+    /// then what is received before that stays. A durable queue has nothing to move.
     ///
     /// For programs that are told of a lack of memory.
     ///
@@ -204,7 +204,7 @@ impl<T, C: Codec<T>> Queue<T, C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn relieve(&self, bytes: usize) -> Result<usize> {
-        let moved = self.core.relieve(bytes as u64, self.core.memory_bytes_pushed())?;
+        let moved = self.core.relieve(bytes as u64, self.core.memory_bytes_pushed(), 1)?;
         Ok(usize::try_from(moved).unwrap_or(usize::MAX))
     }
 

@@ -162,7 +162,12 @@ impl QueueMetrics {
             counter.absolute(value(&stats));
         }
         for (histogram, value) in &self.histograms {
-            let (now, told) = (value(&latencies), value(&self.told));
+            let (now, mut told) = (value(&latencies), value(&self.told));
+            let nothing = Latency::default();
+            if zip(now.buckets(), told.buckets()).any(|((_, now), (_, told))| now < told) {
+                // The queue was opened anew, and counts from 0 on.
+                told = &nothing;
+            }
             for ((below, count), (_, told)) in zip(now.buckets(), told.buckets()) {
                 // The middle of the bucket, which begins at half of its end.
                 let seconds = below.as_secs_f64() * 0.75;

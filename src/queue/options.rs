@@ -107,14 +107,14 @@ pub(super) struct Limits {
     pub(super) disk_free_min: u64,
     pub(super) items_max: u64,
     pub(super) when_full: WhenFull,
-    /// Whether others can make room on the disk.
-    pub(super) shares_disk: bool,
+    /// Whether others can make room.
+    pub(super) is_shared: bool,
 }
 
 impl Limits {
-    /// Whether there can be room on the disk that nobody tells of.
+    /// Whether there can be room that nobody tells of.
     pub(super) fn looks_again(&self) -> bool {
-        self.disk_free_min > 0 || self.shares_disk
+        self.disk_free_min > 0 || self.is_shared
     }
 }
 
@@ -140,7 +140,7 @@ impl<C> QueueOptions<C> {
                 disk_free_min: 0,
                 items_max: u64::MAX,
                 when_full: WhenFull::default(),
-                shares_disk: false,
+                is_shared: false,
             },
             shape: LogShape {
                 segment_bytes: SEGMENT_BYTES,
@@ -257,6 +257,7 @@ impl<C> QueueOptions<C> {
     #[must_use]
     pub fn memory_budget(mut self, budget: &MemoryBudget) -> Self {
         self.memory_budget = Some(budget.clone());
+        self.limits.is_shared = true;
         self
     }
 
@@ -278,7 +279,7 @@ impl<C> QueueOptions<C> {
     #[must_use]
     pub fn disk_budget(mut self, budget: &DiskBudget) -> Self {
         self.disk_budget = Some(budget.clone());
-        self.limits.shares_disk = true;
+        self.limits.is_shared = true;
         self
     }
 

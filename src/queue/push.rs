@@ -13,6 +13,7 @@ use crate::{
         budget::{Member, MemoryBudget, Share, excess},
         codec::Codec,
         frame::{BODY_BYTES_MAX, FrameBuilder, SealedFrame, body_bytes},
+        locks::MutexGuard,
         log::{Position, writer::LogWriter},
     },
     error::{Error, Result},
@@ -174,7 +175,9 @@ impl<T, C: Codec<T>> Core<T, C> {
                 Tried::Full | Tried::DiskFull => match self.limits.when_full {
                     WhenFull::Block => {
                         waited.begin(wait);
-                        self.wait_for_room(freed, wait)?;
+                        let waits = self.wait_for_room(freed, wait);
+                        waited.end();
+                        waits?;
                     }
                     WhenFull::Reject => return Err(Error::Full),
                     WhenFull::DropNewest => {
@@ -249,18 +252,22 @@ impl<T, C: Codec<T>> Core<T, C> {
         if let Some(tried) = self.try_keep(items, sizes, Room::Budgeted)? {
             return Ok(tried);
         }
-        match self.spill(self.memory_bytes_pushed()) {
-            Ok(true) => Ok(Tried::Again),
+        let spilled = match self.spill(self.memory_bytes_pushed()) {
+            // Others may have all of what is shared.
+            Ok(0) if self.budget.is_some() => self.spill(0),
+            spilled => spilled,
+        };
+        match spilled {
             // What is not handed out is on the disk; so are these, as soon as they are in.
-            Ok(false) => {
+            Ok(0) => {
                 let tried = self.try_keep(items, sizes, Room::Any)?;
-                while let Ok(true) = self.spill(self.memory_bytes_pushed()) {}
+                while self.spill(self.memory_bytes_pushed()).is_ok_and(|bytes| bytes > 0) {}
                 if self.budget.as_ref().is_some_and(MemoryBudget::is_overdrawn) {
-                    // Others have all of it.
-                    while let Ok(true) = self.spill(0) {}
+                    while self.spill(0).is_ok_and(|bytes| bytes > 0) {}
                 }
                 Ok(tried.unwrap_or(Tried::Again))
             }
+            Ok(_) => Ok(Tried::Again),
             Err(Error::Full) => Ok(Tried::DiskFull),
             Err(error) => Err(error),
         }
@@ -329,7 +336,7 @@ impl<T, C: Codec<T>> Core<T, C> {
     fn relieve_by_itself(&self) {
         let excess = self.excess(&self.state.lock());
         if excess > 0 {
-            let _ = self.relieve(excess, self.limits.memory_bytes);
+            let _ = self.relieve(excess, self.limits.memory_bytes, self.run_bytes());
         }
         if let Some(budget) = &self.budget {
             budget.relieve(budget.excess());
@@ -431,35 +438,43 @@ impl<T, C: Codec<T>> Core<T, C> {
         Ok(free.saturating_sub(needed) >= least)
     }
 
-    /// Spills runs of about so many bytes, and leaves half of so much memory as it is; how many
-    /// bytes were spilled.
-    pub(super) fn relieve(&self, bytes: u64, memory_bytes: usize) -> Result<u64> {
-        let before = self.state.lock().ranges.bytes();
-        loop {
-            let moved = before.saturating_sub(self.state.lock().ranges.bytes()) as u64;
-            if moved >= bytes || !self.spill(memory_bytes)? {
-                return Ok(moved);
+    /// Spills about so many bytes, as long as there are at least `least` to spill; how many it
+    /// were.
+    pub(super) fn relieve(&self, bytes: u64, memory_bytes: usize, least: usize) -> Result<u64> {
+        let mut spilled = 0;
+        while spilled < bytes && self.state.lock().ranges.spillable(memory_bytes) >= least {
+            match self.spill(memory_bytes)? {
+                0 => break,
+                bytes => spilled += bytes,
             }
         }
+        Ok(spilled)
     }
 
-    /// Writes a run of items out of memory, those that are received last: what is beyond half of so
-    /// much memory. Whether there was one.
-    pub(super) fn spill(&self, memory_bytes: usize) -> Result<bool> {
+    /// Writes a run of items out of memory, those that are received last: half of so much memory
+    /// stays where nothing is on the disk before it. The bytes of the run; 0 if there was none.
+    pub(super) fn spill(&self, memory_bytes: usize) -> Result<u64> {
+        // One run is on its way at a time; whoever waited here looks again.
+        self.spill_by(self.writer.lock(), memory_bytes)
+    }
+
+    fn spill_by(&self, mut writer: MutexGuard<'_, LogWriter>, memory_bytes: usize) -> Result<u64> {
         if self.mode != Mode::Spill {
             // All of it is on the disk, and what is in memory too is received next.
-            return Ok(false);
+            return Ok(0);
         }
-        // One run is on its way at a time; whoever waited here looks again.
-        let mut writer = self.writer.lock();
         let begun = {
             let ranges = &mut self.state.lock().ranges;
             ranges.begin_run(self.run_bytes(), memory_bytes, writer.next())
         };
-        let Some((first, entries)) = begun else { return Ok(false) };
-        let mut run = Run { core: self, entries, position: None };
-        run.position = Some(self.write_run(&mut writer, first, &run.entries)?);
-        Ok(true)
+        let Some((first, entries)) = begun else { return Ok(0) };
+        let run = Run { core: self, entries };
+        let position = self.write_run(&mut writer, first, &run.entries)?;
+        let (bytes, entries) = run.end(position);
+        drop(writer);
+        // Whatever the items do when they are dropped: no lock is held.
+        drop(entries);
+        Ok(bytes as u64)
     }
 
     fn write_run(&self, writer: &mut LogWriter, first: u64, run: &[Entry<T>]) -> Result<Position> {
@@ -487,9 +502,17 @@ impl<T: Send, C: Codec<T>> Member for Core<T, C> {
     fn relieve(&self, bytes: u64, equal_share: u64) -> u64 {
         let equal_share = usize::try_from(equal_share).unwrap_or(usize::MAX);
         let memory_bytes = self.limits.memory_bytes.min(equal_share);
-        let can_spill = self.state.lock().ranges.spillable(memory_bytes) >= self.run_bytes();
-        // What is wrong with the disk, a push is told that needs it.
-        if can_spill { self.relieve(bytes, memory_bytes).unwrap_or(0) } else { 0 }
+        let mut spilled = 0;
+        while spilled < bytes
+            && self.state.lock().ranges.spillable(memory_bytes) >= self.run_bytes()
+            // Who has it spills already; or it is the very thread that asks, in a codec.
+            && let Some(writer) = self.writer.try_lock()
+            // What is wrong with the disk, a push is told that needs it.
+            && let Ok(run @ 1..) = self.spill_by(writer, memory_bytes)
+        {
+            spilled += run;
+        }
+        spilled
     }
 }
 
@@ -514,23 +537,27 @@ impl<T> State<T> {
 struct Run<'a, T, C> {
     core: &'a Core<T, C>,
     entries: Vec<Entry<T>>,
-    /// Where they were written.
-    position: Option<Position>,
+}
+
+impl<T, C> Run<'_, T, C> {
+    /// They were written here. They come back with their bytes, to be dropped.
+    fn end(mut self, position: Position) -> (usize, Vec<Entry<T>>) {
+        let entries = std::mem::take(&mut self.entries);
+        let bytes = entries.iter().map(|entry| entry.bytes).sum();
+        let mut state = self.core.state.lock();
+        state.ranges.end_run(bytes, position);
+        self.core.count_freed(&mut state);
+        drop(state);
+        (bytes, entries)
+    }
 }
 
 impl<T, C> Drop for Run<'_, T, C> {
     fn drop(&mut self) {
-        let entries = std::mem::take(&mut self.entries);
-        let mut state = self.core.state.lock();
-        match self.position {
-            Some(position) => {
-                let bytes = entries.iter().map(|entry| entry.bytes).sum();
-                state.ranges.end_run(bytes, position);
-                self.core.count_freed(&mut state);
-            }
-            None => state.ranges.cancel_run(entries),
+        if !self.entries.is_empty() {
+            let entries = std::mem::take(&mut self.entries);
+            self.core.state.lock().ranges.cancel_run(entries);
         }
-        drop(state);
         // Whoever came to the end of what could be read waits for what was written.
         self.core.ready.notify_all();
         self.core.room.notify_all();

@@ -63,7 +63,9 @@ impl<T, C: Codec<T>> Core<T, C> {
                         return Err(error);
                     }
                     waited.begin(wait);
-                    if !self.wait(&self.ready, &mut state, wait) {
+                    let is_told = self.wait(&self.ready, &mut state, wait);
+                    waited.end();
+                    if !is_told {
                         return Err(Error::Empty);
                     }
                 }
@@ -78,8 +80,8 @@ impl<T, C: Codec<T>> Core<T, C> {
         then: &impl Fn(MutexGuard<'_, State<T>>, u64, Entry<T>) -> R,
     ) -> Result<Next<'_, T, R>> {
         let mut state = self.state.lock();
-        if state.untold.is_some() {
-            return Err(state.untold.take().unwrap_or(Error::Empty));
+        if let Some(error) = state.untold.pop_front() {
+            return Err(error);
         }
         if let Some((number, entry)) = state.ranges.take() {
             state.counts.received += 1;
@@ -185,6 +187,7 @@ impl<T, C: Codec<T>> Core<T, C> {
         }
         let mut state = self.state.lock();
         state.ranges.read(entries.into_iter(), position);
+        self.count_read(&mut state);
         drop(state);
         self.ready.notify_all();
         Ok(())

@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 
 use super::{
     PushError, Queue,
-    core::{LOOK_AGAIN, Wait},
+    core::{LOOK_AGAIN, Wait, Waited},
     delivery::Delivery,
     options::WhenFull,
     push::{Items, Refused},
@@ -22,8 +22,9 @@ use crate::{
 };
 
 impl<T: Send + 'static, C: Codec<T>> Queue<T, C> {
-    /// As [`push`](Self::push), for a task of `tokio`: waiting for room takes no thread, and the
-    /// disk is left to the runtime's threads for blocking work.
+    /// As [`push`](Self::push), for a task of `tokio`: the disk is left to the runtime's threads
+    /// for blocking work. Waiting for room takes no thread; but it does take one of those where
+    /// room can come from elsewhere, by a shared budget or a least room on the disk.
     ///
     /// A future that is dropped before it is done has pushed the item, or dropped it.
     ///
@@ -46,7 +47,7 @@ impl<T: Send + 'static, C: Codec<T>> Queue<T, C> {
     /// runtime.block_on(async {
     ///     queue.push_async(b"item".to_vec()).await?;
     ///     assert_eq!(queue.recv_async().await?.ack_async().await, b"item");
-    ///     ringkeep::Result::Ok(())
+    ///     Ok::<(), ringkeep::Error>(())
     /// })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -88,6 +89,7 @@ impl<T: Send + 'static, C: Codec<T>> Queue<T, C> {
     where
         I: Items<T> + Send + 'static,
     {
+        let mut waited = Waited::new(&self.core.meters.push_wait, &self.core.log.disk);
         loop {
             let mut freed = pin!(self.core.room.next());
             freed.as_mut().enable();
@@ -108,7 +110,9 @@ impl<T: Send + 'static, C: Codec<T>> Queue<T, C> {
                 pushed => return pushed,
             };
             if !looks_again {
+                waited.begin(Wait::Until(None));
                 freed.await;
+                waited.end();
             }
         }
     }
@@ -138,11 +142,12 @@ impl<T: Send + 'static, C: Codec<T>> Queue<T, C> {
     ///         queue.push_async(b"item".to_vec()).await
     ///     });
     ///     assert_eq!((&received?[..], pushed?), (&b"item"[..], Some(0)));
-    ///     ringkeep::Result::Ok(())
+    ///     Ok::<(), ringkeep::Error>(())
     /// })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn recv_async(&self) -> Result<Delivery<T, C>> {
+        let mut waited = Waited::new(&self.core.meters.receive_wait, &self.core.log.disk);
         loop {
             let mut told = pin!(self.core.ready.next());
             told.as_mut().enable();
@@ -156,9 +161,12 @@ impl<T: Send + 'static, C: Codec<T>> Queue<T, C> {
             };
             if is_on_disk {
                 let core = Arc::clone(&self.core);
-                on_a_thread(move || core.fetch()).await?;
+                // The error is told to whoever comes next: this future may be gone by then.
+                on_a_thread(move || core.fetch().unwrap_or_else(|it| core.tell_later(it))).await;
             } else {
+                waited.begin(Wait::Until(None));
                 told.await;
+                waited.end();
             }
         }
     }
@@ -167,8 +175,8 @@ impl<T: Send + 'static, C: Codec<T>> Queue<T, C> {
         self.core.look(&|_, number, entry| Delivery::new(&self.core, number, entry))
     }
 
-    /// As [`recv_batch`](Self::recv_batch), for a task of `tokio`; see
-    /// [`recv_async`](Self::recv_async).
+    /// As [`recv_batch`](Self::recv_batch), for a task of `tokio`: takes what is in memory behind
+    /// the first item. See [`recv_async`](Self::recv_async).
     ///
     /// # Errors
     ///
@@ -193,9 +201,19 @@ impl<T: Send + 'static, C: Codec<T>> Queue<T, C> {
         if count == 0 {
             return Ok(Vec::new());
         }
-        let first = self.recv_async().await?;
-        let queue = self.clone();
-        on_a_thread(move || Ok(queue.receive_more(first, count))).await
+        let mut deliveries = vec![self.recv_async().await?];
+        // Nothing to wait for, and so no moment to be cancelled at, while some are handed out.
+        while deliveries.len() < count {
+            match self.look() {
+                Ok(Next::Taken(delivery)) => deliveries.push(delivery),
+                Ok(_) | Err(Error::Closed) => break,
+                Err(error) => {
+                    self.core.tell_later(error);
+                    break;
+                }
+            }
+        }
+        Ok(deliveries)
     }
 }
 

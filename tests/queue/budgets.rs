@@ -3,8 +3,8 @@
 use std::{sync::Barrier, thread, time::Duration};
 
 use ringkeep::{
-    Bytes, DiskBudget, Error, MemoryBudget, Mode, Queue, QueueOptions, SimDisk, SyncPolicy,
-    WhenFull,
+    Bytes, Codec, CodecError, DiskBudget, Error, MemoryBudget, Mode, Queue, QueueOptions, SimDisk,
+    SyncPolicy, WhenFull,
 };
 
 const MEMORY: u64 = 1 << 20;
@@ -97,6 +97,120 @@ fn what_finds_all_memory_handed_out_goes_to_the_disk() {
     drop(held);
     assert_eq!(drain(&other, 0), 2000);
     assert_eq!(drain(&holder, 0), held_count);
+}
+
+#[test]
+fn what_is_read_and_handed_out_counts_as_shared_memory_too() {
+    let (disk, budget) = (SimDisk::reliable(1), MemoryBudget::new(MEMORY));
+    let durable = sharing(&disk, &budget).mode(Mode::Durable(SyncPolicy::Never));
+    let full = durable.open("/sim/full").expect("a queue");
+    for number in 0..2_000 {
+        full.push(item(number)).expect("there is room");
+    }
+    drop(full);
+    let full = durable.open("/sim/full").expect("a queue");
+    let held: Vec<_> = (0..600).map(|_| full.try_recv().expect("an item")).collect();
+    assert!(budget.used() >= full.stats().memory_bytes, "{}", budget.used());
+    let other = sharing(&disk, &budget).open("/sim/other").expect("a queue");
+    for number in 0..2_000 {
+        other.push(item(number)).expect("there is room");
+        let bytes = full.stats().memory_bytes + other.stats().memory_bytes;
+        assert!(bytes <= MEMORY, "{bytes} bytes with item {number}");
+    }
+    drop(held);
+    assert_eq!((drain(&full, 0), drain(&other, 0)), (2_000, 2_000));
+}
+
+#[test]
+fn a_push_without_memory_or_disk_is_refused() {
+    let (disk, budget) = (SimDisk::reliable(1), MemoryBudget::new(MEMORY));
+    let holder = sharing(&disk, &budget).open("/sim/holder").expect("a queue");
+    let mut held = Vec::new();
+    for number in 0..800 {
+        holder.push(item(number)).expect("there is room");
+        held.push(holder.try_recv().expect("an item"));
+    }
+    let options = sharing(&disk, &budget).when_full(WhenFull::Reject).disk_bytes_max(24 << 10);
+    let other = options.open("/sim/other").expect("a queue");
+    let taken = (0..500).filter(|&number| other.push(item(number)).is_ok()).count();
+    let bytes = holder.stats().memory_bytes + other.stats().memory_bytes;
+    assert!(bytes <= MEMORY + 2 * ITEM as u64, "{bytes} bytes with {taken} items");
+    assert!(taken < 100, "{taken}");
+    drop(held);
+    assert_eq!(drain(&other, 0), taken as u64);
+}
+
+#[test]
+fn a_push_that_waits_goes_on_when_another_queue_gives_memory_back() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let budget = MemoryBudget::new(MEMORY);
+    let options = QueueOptions::new(Bytes).memory_budget(&budget).disk_bytes_max(24 << 10);
+    let [holder, other] =
+        ["holder", "other"].map(|it| options.open(directory.path().join(it)).expect("a queue"));
+    let mut held = Vec::new();
+    for number in 0..750 {
+        holder.push(item(number)).expect("there is room");
+        held.push(holder.try_recv().expect("an item"));
+    }
+    while other.try_push(item(0)).is_ok() {}
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| other.push_timeout(item(1), Duration::from_secs(30)));
+        for delivery in held {
+            delivery.ack();
+        }
+        waiting.join().expect("no panic").expect("there is room");
+    });
+}
+
+/// Its items push to another queue of the same budget when they are dropped.
+struct Noisy(Vec<u8>, Queue<Vec<u8>, Bytes>);
+
+impl Drop for Noisy {
+    fn drop(&mut self) {
+        self.1.push(self.0.clone()).expect("there is room");
+    }
+}
+
+#[derive(Debug, Clone)]
+struct NoisyBytes(Queue<Vec<u8>, Bytes>);
+
+impl Codec<Noisy> for NoisyBytes {
+    fn name(&self) -> &'static str {
+        "noisy"
+    }
+
+    fn encode(&self, item: &Noisy, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        // A codec may use another queue, too.
+        item.1.push(item.0.clone())?;
+        out.extend_from_slice(&item.0);
+        Ok(())
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Noisy, CodecError> {
+        Ok(Noisy(bytes.to_vec(), self.0.clone()))
+    }
+
+    fn encoded_bytes(&self, item: &Noisy) -> Option<usize> {
+        Some(item.0.len())
+    }
+}
+
+#[test]
+fn items_and_codecs_may_use_another_queue_of_the_same_budget() {
+    let (disk, budget) = (SimDisk::reliable(1), MemoryBudget::new(MEMORY));
+    let other = sharing(&disk, &budget).open("/sim/other").expect("a queue");
+    let queue = QueueOptions::new(NoisyBytes(other.clone()))
+        .segment_bytes(64 << 10)
+        .memory_budget(&budget)
+        .on(&disk)
+        .open("/sim/queue")
+        .expect("a queue");
+    for number in 0..2_000 {
+        assert!(queue.push(Noisy(item(number), other.clone())).is_ok());
+    }
+    assert!(queue.stats().items_on_disk > 0 && other.stats().items_on_disk > 0);
+    while queue.try_pop().is_ok() {}
+    assert!(queue.is_empty() && other.len() > 2_000);
 }
 
 #[test]

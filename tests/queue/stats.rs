@@ -26,7 +26,8 @@ fn waiting_is_told_apart_from_the_disk() {
         queue.push(vec![2]).expect("there is room soon");
     });
     let QueueLatencies { push_wait, receive_wait, write, read, sync, .. } = queue.latencies();
-    assert_eq!((push_wait.count(), receive_wait.count()), (2, 1));
+    // The second one only if the thread was not faster.
+    assert!((1..=2).contains(&push_wait.count()) && receive_wait.count() == 1);
     assert!(receive_wait.total() >= SHORT && receive_wait.quantile(1.0) >= SHORT);
     assert!(push_wait.total() >= SHORT);
     assert_eq!((write.count(), read.count(), sync.count()), (0, 0, 0));
@@ -64,6 +65,29 @@ fn calls_that_fail_are_counted() {
     assert_eq!(queue.stats().errors, 1);
     assert!(queue.push(vec![3]).is_err(), "it is poisoned");
     assert_eq!(queue.stats().errors, 1, "and asks the disk for nothing");
+}
+
+#[test]
+fn metrics_go_on_with_a_queue_that_was_opened_anew() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let options = QueueOptions::new(Bytes).mode(Mode::Durable(SyncPolicy::Always));
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    metrics::with_local_recorder(&recorder, || {
+        let mut metrics = QueueMetrics::new("orders");
+        for pushes in [5, 2] {
+            let queue = options.open(directory.path()).expect("a queue");
+            for _ in 0..pushes {
+                queue.push(vec![1]).expect("there is room");
+            }
+            metrics.publish(&queue);
+        }
+    });
+    let found = snapshotter.snapshot().into_vec();
+    let syncs = found.into_iter().find(|(key, ..)| key.key().name().ends_with("_sync_seconds"));
+    let Some((.., DebugValue::Histogram(samples))) = syncs else { panic!("no histogram") };
+    // Buckets that are less than before are seen where there are any.
+    assert!(samples.len() >= 5, "{}", samples.len());
 }
 
 #[test]
