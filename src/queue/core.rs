@@ -212,6 +212,16 @@ impl<T, C> Core<T, C> {
         self.limits.memory_bytes - self.run_bytes()
     }
 
+    /// Bytes that may be read at once, beside so many in memory: a frame, as long as there is room
+    /// for a run.
+    pub(super) fn room_for_read(&self, bytes: usize) -> usize {
+        if bytes > self.memory_bytes_pushed() {
+            self.limits.memory_bytes.saturating_sub(bytes)
+        } else {
+            usize::MAX
+        }
+    }
+
     /// Whether memory may hold so many bytes: those of the queue, and room for a run that is read,
     /// come out of what is shared.
     pub(super) fn may_hold(&self, state: &mut State<T>, bytes: usize) -> bool {

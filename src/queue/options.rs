@@ -206,8 +206,9 @@ impl<C> QueueOptions<C> {
     ///
     /// An item, or a batch of a durable queue, that alone is larger is received from the disk, one
     /// at a time. Whoever holds more than half of it without acknowledging takes the queue beyond
-    /// it. What the allocator keeps of memory that was given back does not count: where many
-    /// threads push, that can be a few times as much.
+    /// it, and one item does where those that are handed out have taken the room for reading. What
+    /// the allocator keeps of memory that was given back does not count: where many threads push,
+    /// that can be a few times as much.
     ///
     /// # Examples
     ///

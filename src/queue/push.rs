@@ -258,8 +258,12 @@ impl<T, C: Codec<T>> Core<T, C> {
             spilled => spilled,
         };
         match spilled {
-            // What is not handed out is on the disk; so are these, as soon as they are in.
+            // What is not handed out is on the disk; so are these, as soon as they are in, unless
+            // the run of somebody else, which this one waited for, has made room.
             Ok(0) => {
+                if let Some(tried) = self.try_keep(items, sizes, Room::Budgeted)? {
+                    return Ok(tried);
+                }
                 let tried = self.try_keep(items, sizes, Room::Any)?;
                 while self.spill(self.memory_bytes_pushed()).is_ok_and(|bytes| bytes > 0) {}
                 if self.budget.as_ref().is_some_and(MemoryBudget::is_overdrawn) {

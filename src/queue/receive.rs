@@ -107,8 +107,8 @@ impl<T, C: Codec<T>> Core<T, C> {
             // A run is on its way there, and its writer holds this lock.
             drop(self.writer.lock());
         } else if bytes > self.memory_bytes_pushed() {
-            // What was read before is handed out, and the next run would be too much. What is wrong
-            // with the disk, a push is told that needs it.
+            // What was read before is handed out, and takes the room of what comes next. What is
+            // wrong with the disk, a push is told that needs it.
             let _ = self.spill(self.memory_bytes_pushed());
         }
         // Where that fails the item is still there, and whoever waits for one was not told of it.
@@ -132,15 +132,16 @@ impl<T, C: Codec<T>> Core<T, C> {
         }
     }
 
-    /// Reads a frame from the disk into memory, unless somebody else has done so.
+    /// Reads a frame from the disk into memory, unless somebody else has done so; a part of it
+    /// where what is handed out leaves no room for a run.
     fn refill(&self) -> Result<()> {
         let mut reader = self.reader.lock();
         // What is pushed meanwhile is no part of this.
-        let (item, begin, end) = {
+        let (item, begin, end, room) = {
             let ranges = &self.state.lock().ranges;
             match ranges.readable() {
                 Some((item, begin)) if ranges.is_next_on_disk() => {
-                    (item, begin, ranges.readable_end())
+                    (item, begin, ranges.readable_end(), self.room_for_read(ranges.bytes()))
                 }
                 _ => return Ok(()),
             }
@@ -164,13 +165,19 @@ impl<T, C: Codec<T>> Core<T, C> {
             }
             read => read?,
         };
-        let mut entries = Vec::new();
+        let (mut entries, mut entries_bytes) = (Vec::new(), 0);
         let skipped = usize::try_from(item - header.first).unwrap_or(usize::MAX);
         let left = usize::try_from(end - item).unwrap_or(usize::MAX);
         for bytes in header.items(body).skip(skipped).take(left) {
             match self.codec.decode(bytes) {
                 Ok(item) => {
                     let bytes = Self::entry_bytes(bytes.len());
+                    entries_bytes += bytes;
+                    if entries_bytes > room && !entries.is_empty() {
+                        // The others are read when there is room.
+                        position = begin;
+                        break;
+                    }
                     entries.push(Entry { item, bytes, attempts: 0 });
                 }
                 // It is the next one after those before it.

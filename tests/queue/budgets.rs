@@ -130,7 +130,7 @@ fn a_push_without_memory_or_disk_is_refused() {
         holder.push(item(number)).expect("there is room");
         held.push(holder.try_recv().expect("an item"));
     }
-    let options = sharing(&disk, &budget).when_full(WhenFull::Reject).disk_bytes_max(24 << 10);
+    let options = sharing(&disk, &budget).when_full(WhenFull::Reject).disk_bytes_max(64 << 10);
     let other = options.open("/sim/other").expect("a queue");
     let taken = (0..500).filter(|&number| other.push(item(number)).is_ok()).count();
     let bytes = holder.stats().memory_bytes + other.stats().memory_bytes;
@@ -144,7 +144,7 @@ fn a_push_without_memory_or_disk_is_refused() {
 fn a_push_that_waits_goes_on_when_another_queue_gives_memory_back() {
     let directory = tempfile::tempdir().expect("a directory");
     let budget = MemoryBudget::new(MEMORY);
-    let options = QueueOptions::new(Bytes).memory_budget(&budget).disk_bytes_max(24 << 10);
+    let options = QueueOptions::new(Bytes).memory_budget(&budget).disk_bytes_max(64 << 10);
     let [holder, other] =
         ["holder", "other"].map(|it| options.open(directory.path().join(it)).expect("a queue"));
     let mut held = Vec::new();
