@@ -31,6 +31,8 @@ use crate::{
 };
 
 pub(super) const LOCK: &str = "lock";
+/// Items from one sync to the next, where syncs are frequent.
+const FREQUENT_ITEMS: u64 = 64;
 pub(super) const MARK: &str = "mark";
 
 pub(super) fn open<T, C>(options: &QueueOptions<C>, directory: &Path) -> Result<Queue<T, C>>
@@ -84,11 +86,14 @@ where
     Ok(Queue { core, ticker, membership })
 }
 
-/// What options imply: nobody takes more than there is of what is shared, and a limit on the disk
-/// is a few segments.
+/// What options imply: nobody takes more than there is of what is shared, a limit on the disk is a
+/// few segments, and a policy says whether syncs are frequent.
 fn settled<C: Clone>(options: &QueueOptions<C>) -> QueueOptions<C> {
     let mut options = options.clone();
-    let QueueOptions { limits, shape, memory_budget, disk_budget, .. } = &mut options;
+    let QueueOptions { mode, limits, shape, memory_budget, disk_budget, .. } = &mut options;
+    if let Mode::Durable(policy) = mode {
+        shape.syncs_often = policy.group().is_some_and(|items| items <= FREQUENT_ITEMS);
+    }
     if let Some(budget) = memory_budget {
         let bytes = usize::try_from(budget.bytes()).unwrap_or(usize::MAX);
         limits.memory_bytes = limits.memory_bytes.min(bytes);

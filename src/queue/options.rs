@@ -146,6 +146,7 @@ impl<C> QueueOptions<C> {
                 segment_bytes: SEGMENT_BYTES,
                 segment_age: None,
                 compression: Compression::None,
+                syncs_often: false,
             },
             memory_budget: None,
             disk_budget: None,

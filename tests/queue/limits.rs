@@ -329,8 +329,8 @@ fn a_frame_that_failed_and_one_that_finds_no_room_cost_nothing() {
     let disk = SimDisk::reliable(1);
     let options = spilling(&disk).mode(Mode::Durable(SyncPolicy::Always)).segment_bytes(4096);
     let queue = options.open("/sim/queue").expect("a queue");
-    // The segment's header is written; its first frame is not.
-    disk.fail_a_call(4, false, Errno::IO.raw_os_error());
+    // The segment's header is written, and zeros for its frames; the first frame is not.
+    disk.fail_a_call(5, false, Errno::IO.raw_os_error());
     let refused = queue.push(vec![1; 100]).expect_err("a call fails");
     assert!(matches!(*refused.source, Error::Io { action: "write", .. }), "{refused:?}");
     assert_eq!(disk.mend_calls(), 1);

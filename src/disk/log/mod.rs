@@ -117,6 +117,8 @@ pub(crate) struct LogShape {
     /// A segment that is older takes no more frames.
     pub(crate) segment_age: Option<Duration>,
     pub(crate) compression: Compression,
+    /// Whether a sync comes every few frames.
+    pub(crate) syncs_often: bool,
 }
 
 /// A file of the log.

@@ -17,6 +17,11 @@ use crate::{
     error::{Error, Result},
 };
 
+/// How much is prepared at once: a few hundred small frames. A frame that is larger takes longer
+/// than what this saves.
+const PREPARED_BYTES: u64 = 256 << 10;
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
 /// Appends frames.
 #[derive(Debug)]
 pub(crate) struct LogWriter {
@@ -44,6 +49,26 @@ struct Current {
     began: Duration,
     is_dirty: bool,
     tail_copies: TailCopies,
+    /// Up to here the file system has its blocks written, not only allocated.
+    prepared: u64,
+}
+
+impl Current {
+    /// Stores zeros up to `end` and beyond. A sync of blocks that were never written has to change
+    /// the file's extents too, through the journal; one of written blocks has not.
+    fn prepare(&mut self, end: u64) {
+        if end <= self.prepared {
+            return;
+        }
+        let mut at = self.prepared.max(self.offset);
+        self.prepared = end.max(at + PREPARED_BYTES).min(self.bytes);
+        while at < self.prepared {
+            let count = (self.prepared - at).min(ZEROS.len() as u64);
+            // Where that fails a sync takes longer; what is wrong, the frame's own write tells.
+            let _ = self.file.write_at(&ZEROS[..usize::try_from(count).unwrap_or(0)], at);
+            at += count;
+        }
+    }
 }
 
 /// What has to be synced before everything up to `next` is durable.
@@ -127,6 +152,9 @@ impl LogWriter {
         }
         let Some(current) = &mut self.current else { unreachable!("rotating makes one") };
         let position = Position { segment: current.first, offset: current.offset };
+        if self.log.shape.syncs_often && frame.frame_bytes() <= PREPARED_BYTES {
+            current.prepare(current.offset + frame.frame_bytes());
+        }
         let bytes = frame.finish(current.salt, first, durable, self.log.disk.unix_ns());
         if let Err(error) = current.file.write_at(bytes, current.offset) {
             // What was written of it must not look like a frame to whoever opens the log.
@@ -187,6 +215,7 @@ impl LogWriter {
             began: disk.now(),
             is_dirty: true,
             tail_copies: TailCopies::default(),
+            prepared: 0,
         })
     }
 

@@ -57,12 +57,11 @@ impl SimFile {
         })
     }
 
-    /// The bytes that go are in no version any more; the length goes at once or with a sync.
+    /// Of what goes, nothing is in flight any more; the length goes at once or with a sync.
     pub(crate) fn truncate(&self, length: u64) -> io::Result<()> {
         let length = usize::try_from(length).map_err(io::Error::other)?;
         self.disk.change(|state| {
-            let inode = &mut state.inodes[self.inode];
-            inode.length = inode.length.min(length);
+            state.truncate(self.inode, length);
             Ok(())
         })
     }

@@ -183,6 +183,18 @@ impl State {
         }
     }
 
+    /// Cuts a file short. A kernel fills the rest of its last page with zeros: that page is in
+    /// flight.
+    pub(super) fn truncate(&mut self, inode: usize, length: usize) {
+        let sectors = length.div_ceil(self.sector_bytes);
+        let file = &mut self.inodes[inode];
+        file.length = file.length.min(length);
+        drop(file.versions.split_off(&sectors));
+        if !length.is_multiple_of(PAGE) {
+            self.remember(inode, length - 1, 1);
+        }
+    }
+
     pub(super) fn sync(&mut self, inode: usize, offset: usize, length: usize) -> io::Result<()> {
         let bytes = self.sector_bytes;
         let failed = std::mem::take(&mut self.fail_next_sync);
@@ -310,5 +322,40 @@ impl Rename {
         if let Some((to, inode)) = &self.to {
             names.insert(to.clone(), *inode);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, path::Path};
+
+    use super::{PAGE, State};
+
+    const SECTOR: usize = 512;
+
+    fn in_flight(state: &State) -> BTreeSet<usize> {
+        state.inodes[0].pages_in_flight(SECTOR)
+    }
+
+    #[test]
+    fn after_a_sync_nothing_is_in_flight_of_a_file_that_was_cut_short() {
+        let mut state = State::new(1, SECTOR);
+        state.put_file(Path::new("/sim/file"), &[7; 3 * PAGE]);
+        state.remember(0, 0, 3 * PAGE);
+        assert_eq!(in_flight(&state), BTreeSet::from([0, 1, 2]));
+        state.truncate(0, PAGE + 100);
+        assert_eq!(in_flight(&state), BTreeSet::from([0, 1]), "what was cut off is not");
+        state.sync(0, 0, PAGE + 100).expect("a sync");
+        assert_eq!(in_flight(&state), BTreeSet::new());
+    }
+
+    #[test]
+    fn the_page_that_a_file_is_cut_in_is_in_flight() {
+        let mut state = State::new(1, SECTOR);
+        state.put_file(Path::new("/sim/file"), &[7; 2 * PAGE]);
+        state.truncate(0, PAGE);
+        assert_eq!(in_flight(&state), BTreeSet::new(), "cut between two pages");
+        state.truncate(0, PAGE - 1);
+        assert_eq!(in_flight(&state), BTreeSet::from([0]));
     }
 }
