@@ -269,10 +269,10 @@ pub enum Error {
         /// Bytes needed: the pages, and a producer's few slots.
         needed: u64,
     },
-    /// Another producer, of this process or another one, has the archive open.
-    #[error("{} is locked by another producer: only one can write at a time", path.display())]
+    /// Somebody else, of this process or another one, has the archive or the queue open to write.
+    #[error("{} is locked: somebody else has it open to write", path.display())]
     Locked {
-        /// The archive.
+        /// The archive, or the queue's directory.
         path: PathBuf,
     },
     /// A record has a fixed size.

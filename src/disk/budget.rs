@@ -302,6 +302,12 @@ impl Share {
         false
     }
 
+    /// Whether others leave so many bytes, in all.
+    pub(crate) fn could_hold(&self, bytes: u64) -> bool {
+        let others = self.pool.used.load(Relaxed).saturating_sub(self.held);
+        others.saturating_add(bytes) <= self.pool.bytes
+    }
+
     /// Holds so many bytes, whether there are as many or not.
     pub(crate) fn hold(&mut self, bytes: u64) {
         // Wraps around where it is less than before, and the sum does so again.

@@ -128,7 +128,7 @@ pub(super) struct Core<T, C> {
     /// Who takes what comes back too often.
     pub(super) dead_letters: OnceLock<DeadLetters<T>>,
     /// Held as long as the queue is open.
-    _lock: File,
+    lock: File,
 }
 
 #[derive(Debug)]
@@ -198,7 +198,7 @@ impl<T, C> Core<T, C> {
             meters: Meters::default(),
             report,
             dead_letters: OnceLock::new(),
-            _lock: lock,
+            lock,
         }
     }
 
@@ -374,7 +374,8 @@ impl<T, C> Core<T, C> {
     }
 
     fn sync_once(&self, syncs: &mut MutexGuard<'_, Syncs>) -> Result<()> {
-        let sync = MutexGuard::unlocked(syncs, || self.writer.lock().begin_sync())?;
+        let prepare = || self.meters.counted(self.writer.lock().begin_sync());
+        let sync = MutexGuard::unlocked(syncs, prepare)?;
         syncs.begun = sync.next;
         let began = self.log.disk.now();
         MutexGuard::unlocked(syncs, || self.run_sync(&sync))?;
@@ -392,7 +393,7 @@ impl<T, C> Core<T, C> {
             self.write_mark(&mut mark, sync.next)?;
             if sync.made_segments() {
                 // A header alone says that there is a segment: the mark says so too.
-                mark.sync()?;
+                self.meters.counted(mark.sync())?;
             }
         }
         self.durable.store(sync.next, Relaxed);
@@ -493,6 +494,11 @@ impl<T, C> Core<T, C> {
     /// Stores how far the queue is done with, and lets go of what lies before that.
     ///
     /// Whether that was any segment.
+    ///
+    /// # Errors
+    ///
+    /// What failed so that nobody knows what is stored. A segment that could not be removed takes
+    /// its room until the next one is done with, and no more than that.
     fn keep_mark(&self) -> Result<bool> {
         if self.mark.is_none() && self.log.count() < 2 {
             return Ok(false);
@@ -507,9 +513,10 @@ impl<T, C> Core<T, C> {
         }
         if let Some(mark) = &mut mark {
             // Before the segments: whoever opens the queue must know why they are gone.
-            mark.sync()?;
+            self.meters.counted(mark.sync())?;
         }
-        self.log.retire(done).map(|()| true)
+        let _ = self.meters.counted(self.log.retire(done));
+        Ok(true)
     }
 
     /// Stores how far the queue is done with, which it returns, and how far it is durable.
@@ -518,7 +525,7 @@ impl<T, C> Core<T, C> {
         let Some(newest) = mark.newest() else { return Ok(done) };
         let next = Mark { done, durable: durable.max(newest.durable), ..newest };
         if next != newest {
-            mark.write(next)?;
+            self.meters.counted(mark.write(next))?;
         }
         Ok(done)
     }
@@ -538,7 +545,8 @@ impl<T, C> Core<T, C> {
     fn sync_mark(&self) -> Result<()> {
         let Some(mark) = &self.mark else { return Ok(()) };
         let mut mark = mark.lock();
-        let synced = self.write_mark(&mut mark, self.durable()).and_then(|_| mark.sync());
+        let written = self.write_mark(&mut mark, self.durable());
+        let synced = written.and_then(|_| self.meters.counted(mark.sync()));
         synced.inspect_err(|error| self.poison(error))
     }
 
@@ -556,7 +564,7 @@ impl<T, C> Core<T, C> {
         }
         writer.end();
         self.sync_mark()?;
-        self.log.retire_all().map(|()| true)
+        self.meters.counted(self.log.retire_all()).map(|()| true)
     }
 }
 
@@ -569,5 +577,7 @@ impl<T, C> Drop for Core<T, C> {
         } else if self.state.get_mut().poison.is_none() {
             let _ = self.sync_all();
         }
+        // A child that was forked meanwhile has this descriptor until it runs another program.
+        let _ = self.lock.unlock();
     }
 }

@@ -137,12 +137,29 @@ impl<T, C: Codec<T>> Drop for Delivery<T, C> {
     fn drop(&mut self) {
         let Some(entry) = self.entry.take() else { return };
         match self.core.dead_letters.get() {
-            Some(dead) if entry.attempts >= dead.attempts => match (dead.take)(entry.item) {
-                Ok(()) => self.core.bury(self.number, entry.bytes),
-                Err(item) => self.core.put_back(self.number, Entry { item, ..entry }),
-            },
+            Some(dead) if entry.attempts >= dead.attempts => {
+                let grave = Grave { core: &self.core, number: self.number, bytes: entry.bytes };
+                if let Err(item) = (dead.take)(entry.item) {
+                    std::mem::forget(grave);
+                    self.core.put_back(self.number, Entry { item, ..entry });
+                }
+            }
             _ => self.core.put_back(self.number, entry),
         }
+    }
+}
+
+/// Buries an item that went to the dead letters, whether they took it or panicked over it: either
+/// way it is gone.
+struct Grave<'a, T, C: Codec<T>> {
+    core: &'a Core<T, C>,
+    number: u64,
+    bytes: usize,
+}
+
+impl<T, C: Codec<T>> Drop for Grave<'_, T, C> {
+    fn drop(&mut self) {
+        self.core.bury(self.number, self.bytes);
     }
 }
 

@@ -115,6 +115,18 @@ impl<I> From<PushError<I>> for Error {
     }
 }
 
+impl<T> From<Refused<[T; 1]>> for PushError<T> {
+    fn from(Refused { items, source }: Refused<[T; 1]>) -> Self {
+        Self { item: items.map(|[item]| item), source: source.into() }
+    }
+}
+
+impl<T> From<Refused<Vec<T>>> for PushError<Vec<T>> {
+    fn from(Refused { items, source }: Refused<Vec<T>>) -> Self {
+        Self { item: items, source: source.into() }
+    }
+}
+
 impl<I> fmt::Debug for PushError<I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PushError").field("source", &self.source).finish_non_exhaustive()
@@ -189,11 +201,7 @@ impl<T, C: Codec<T>> Queue<T, C> {
     }
 
     fn push_one(&self, item: T, wait: Wait) -> Result<Option<u64>, PushError<T>> {
-        let pushed = self.core.push([item], wait);
-        pushed.map_err(|Refused { items, source }| {
-            let item = items.and_then(|items| items.into_iter().next());
-            PushError { item, source: source.into() }
-        })
+        self.core.push([item], wait).map_err(PushError::from)
     }
 
     /// Puts items behind all others, all of them or none, with nothing between them; the number of
@@ -214,8 +222,7 @@ impl<T, C: Codec<T>> Queue<T, C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn push_batch(&self, items: Vec<T>) -> Result<Option<u64>, PushError<Vec<T>>> {
-        let pushed = self.core.push(items, Wait::Until(None));
-        pushed.map_err(|Refused { items, source }| PushError { item: items, source: source.into() })
+        self.core.push(items, Wait::Until(None)).map_err(PushError::from)
     }
 
     /// Hands out the next item; waits while there is none.
@@ -335,14 +342,20 @@ impl<T, C: Codec<T>> Queue<T, C> {
         if count == 0 {
             return Ok(Vec::new());
         }
-        Ok(self.receive_more(self.receive(first)?, count))
+        let first = self.receive(first)?;
+        Ok(self.receive_more(first, count, || self.receive(Wait::Never)))
     }
 
     /// Takes what is there now behind the first one.
-    fn receive_more(&self, first: Delivery<T, C>, count: usize) -> Vec<Delivery<T, C>> {
+    fn receive_more(
+        &self,
+        first: Delivery<T, C>,
+        count: usize,
+        next: impl Fn() -> Result<Delivery<T, C>>,
+    ) -> Vec<Delivery<T, C>> {
         let mut deliveries = vec![first];
         while deliveries.len() < count {
-            match self.receive(Wait::Never) {
+            match next() {
                 Ok(delivery) => deliveries.push(delivery),
                 Err(Error::Empty | Error::Closed) => break,
                 Err(error) => {

@@ -194,6 +194,29 @@ fn open_mark(
         mark.write(Mark { log, done: 0, durable: 0, boot })?;
         mark.sync()?;
         disk.sync_directory(directory).map_err(Error::io("sync", directory))?;
+        keep_directories(disk, directory)?;
     }
     Ok((mark, log))
+}
+
+fn is_made_by_others(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::PermissionDenied | ErrorKind::InvalidInput | ErrorKind::ReadOnlyFilesystem
+    )
+}
+
+/// Makes the names of a new queue's directory durable, and of those it lies in: any of them may
+/// have been made for it.
+fn keep_directories(disk: &Disk, directory: &Path) -> Result<()> {
+    for above in directory.ancestors().skip(1) {
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        match disk.sync_directory(above) {
+            // It was there before: nobody makes a directory that he must not look into; and what
+            // cannot be synced keeps its names in other ways.
+            Err(error) if is_made_by_others(&error) => break,
+            synced => synced.map_err(Error::io("sync", above))?,
+        }
+    }
+    Ok(())
 }

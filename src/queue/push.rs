@@ -61,7 +61,7 @@ impl Sizes {
 }
 
 /// Memory that items may take.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Room {
     /// Within the budgets.
     Budgeted,
@@ -200,19 +200,6 @@ impl<T, C: Codec<T>> Core<T, C> {
                 return if looks_again && !self.is_over(wait) { Ok(()) } else { Err(Error::Full) };
             }
         }
-        Ok(())
-    }
-
-    /// Drops the item that would be received next.
-    fn drop_oldest(&self) -> Result<()> {
-        match self.take(Wait::Never) {
-            Ok((number, entry)) => self.acknowledge(number, entry.bytes),
-            // It is out of the queue, as it is to be.
-            Err(Error::Decode { .. }) => {}
-            Err(Error::Empty) => return Err(Error::Full),
-            Err(error) => return Err(error),
-        }
-        self.state.lock().counts.dropped += 1;
         Ok(())
     }
 
@@ -399,11 +386,11 @@ impl<T, C: Codec<T>> Core<T, C> {
             if needed > self.limits.disk_bytes_max {
                 return Err(Error::TooLarge { found: needed, max: self.limits.disk_bytes_max });
             }
-            let has_room = self.leaves_enough(needed)?
+            let has_room = self.leaves_enough(needed, 0)?
                 && (self.reserve(needed)
                     || self.retire_all_if_done(writer)? && self.reserve(needed));
             if !has_room {
-                return Ok(None);
+                return self.refuse_if_in_vain(needed).map(|()| None);
             }
         }
         let append = || writer.append(first, frame, self.durable());
@@ -425,21 +412,32 @@ impl<T, C: Codec<T>> Core<T, C> {
         }
     }
 
+    /// Where others have the disk, to drop all that is here would be for nothing.
+    fn refuse_if_in_vain(&self, needed: u64) -> Result<()> {
+        let drops = self.limits.when_full == WhenFull::DropOldest;
+        let could_help = || {
+            let leaves_enough = self.leaves_enough(needed, self.log.size().1)?;
+            Ok::<_, Error>(leaves_enough && self.log.could_hold(needed))
+        };
+        if drops && !could_help()? { Err(Error::Full) } else { Ok(()) }
+    }
+
     /// Whether the limits on the disk leave room for so many bytes more.
     fn reserve(&self, needed: u64) -> bool {
         let bytes = self.log.size().1.saturating_add(needed);
         bytes <= self.limits.disk_bytes_max && self.log.reserve(needed)
     }
 
-    /// Whether the disk has as much free as it is to have, after so many bytes more.
-    fn leaves_enough(&self, needed: u64) -> Result<bool> {
+    /// Whether the disk has as much free as it is to have, after so many bytes more, and so many
+    /// of the queue's own less.
+    fn leaves_enough(&self, needed: u64, less: u64) -> Result<bool> {
         let least = self.limits.disk_free_min;
         if least == 0 {
             return Ok(true);
         }
         let directory = &self.log.directory;
         let free = self.log.disk.free_bytes(directory).map_err(Error::io("look at", directory))?;
-        Ok(free.saturating_sub(needed) >= least)
+        Ok((free + less).saturating_sub(needed) >= least)
     }
 
     /// Spills about so many bytes, as long as there are at least `least` to spill; how many it

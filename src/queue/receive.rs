@@ -18,8 +18,8 @@ pub(super) enum Next<'a, T, R> {
 }
 
 impl<T> State<T> {
-    /// Why there will be no item any more.
-    pub(super) fn is_for_good(&self) -> Option<Error> {
+    /// Why there will be no item any more, where nothing is left and nothing is taken in.
+    pub(super) fn why_no_more(&self) -> Option<Error> {
         let is_over = self.ranges.len() == 0;
         self.poison.as_ref().filter(|_| is_over).map(Poison::error)
     }
@@ -37,12 +37,15 @@ impl<T, C: Codec<T>> Core<T, C> {
 
     /// Hands out the next item, and acknowledges it.
     pub(super) fn pop(&self, wait: Wait) -> Result<T> {
-        self.next(wait, |mut state, number, entry| {
-            state.counts.acknowledged += 1;
-            let has_moved = state.ranges.acknowledge(number, entry.bytes);
-            self.let_go(state, has_moved);
-            entry.item
-        })
+        self.next(wait, |state, number, entry| self.take_out(state, number, entry))
+    }
+
+    /// Acknowledges an item as it is handed out.
+    fn take_out(&self, mut state: MutexGuard<'_, State<T>>, number: u64, entry: Entry<T>) -> T {
+        state.counts.acknowledged += 1;
+        let has_moved = state.ranges.acknowledge(number, entry.bytes);
+        self.let_go(state, has_moved);
+        entry.item
     }
 
     /// What `then` makes of the next item, which is handed out.
@@ -57,7 +60,7 @@ impl<T, C: Codec<T>> Core<T, C> {
                 Next::Taken(taken) => return Ok(taken),
                 Next::OnDisk => self.fetch()?,
                 Next::Nothing(mut state) => {
-                    if let Some(error) = state.is_for_good()
+                    if let Some(error) = state.why_no_more()
                         && !self.is_over(wait)
                     {
                         return Err(error);
@@ -80,9 +83,17 @@ impl<T, C: Codec<T>> Core<T, C> {
         then: &impl Fn(MutexGuard<'_, State<T>>, u64, Entry<T>) -> R,
     ) -> Result<Next<'_, T, R>> {
         let mut state = self.state.lock();
-        if let Some(error) = state.untold.pop_front() {
-            return Err(error);
+        match state.untold.pop_front() {
+            Some(error) => Err(error),
+            None => Self::look_in(state, then),
         }
+    }
+
+    /// The same, whatever a receiver is still to be told.
+    fn look_in<'a, R>(
+        mut state: MutexGuard<'a, State<T>>,
+        then: &impl Fn(MutexGuard<'_, State<T>>, u64, Entry<T>) -> R,
+    ) -> Result<Next<'a, T, R>> {
         if let Some((number, entry)) = state.ranges.take() {
             state.counts.received += 1;
             return Ok(Next::Taken(then(state, number, entry)));
@@ -95,6 +106,25 @@ impl<T, C: Codec<T>> Core<T, C> {
             return Err(Error::Closed);
         }
         Ok(Next::Nothing(state))
+    }
+
+    /// Drops the item that would be received next.
+    pub(super) fn drop_oldest(&self) -> Result<()> {
+        let take_out =
+            |state: MutexGuard<'_, State<T>>, number, entry| self.take_out(state, number, entry);
+        loop {
+            match Self::look_in(self.state.lock(), &take_out)? {
+                Next::Taken(_) => break,
+                Next::OnDisk => match self.fetch() {
+                    // It is out of the queue, as it is to be.
+                    Err(Error::Decode { .. }) => break,
+                    fetched => fetched?,
+                },
+                Next::Nothing(_) => return Err(Error::Full),
+            }
+        }
+        self.state.lock().counts.dropped += 1;
+        Ok(())
     }
 
     /// Has the next items, which are on the disk, in memory then; or somebody else has taken them.

@@ -46,6 +46,11 @@ impl Meters {
         let began = disk.now();
         let result = work();
         histogram.record(disk.now().saturating_sub(began));
+        self.counted(result)
+    }
+
+    /// Counts what failed.
+    pub(super) fn counted<R>(&self, result: Result<R>) -> Result<R> {
         result.inspect_err(|_| {
             self.errors.fetch_add(1, Relaxed);
         })
@@ -109,7 +114,7 @@ pub struct QueueStats {
     pub raw_bytes: u64,
     /// Bytes of disk that they were stored in: compressed, with headers.
     pub stored_bytes: u64,
-    /// Writes, reads and syncs that failed since then.
+    /// Writes, reads, syncs and removals that failed since then.
     pub errors: u64,
 }
 

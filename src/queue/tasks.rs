@@ -52,10 +52,7 @@ impl<T: Send + 'static, C: Codec<T>> Queue<T, C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn push_async(&self, item: T) -> Result<Option<u64>, PushError<T>> {
-        self.push_task([item]).await.map_err(|Refused { items, source }| {
-            let item = items.and_then(|items| items.into_iter().next());
-            PushError { item, source: source.into() }
-        })
+        self.push_task([item]).await.map_err(PushError::from)
     }
 
     /// As [`push_batch`](Self::push_batch), for a task of `tokio`; see
@@ -81,8 +78,7 @@ impl<T: Send + 'static, C: Codec<T>> Queue<T, C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn push_batch_async(&self, items: Vec<T>) -> Result<Option<u64>, PushError<Vec<T>>> {
-        let pushed = self.push_task(items).await;
-        pushed.map_err(|Refused { items, source }| PushError { item: items, source: source.into() })
+        self.push_task(items).await.map_err(PushError::from)
     }
 
     async fn push_task<I>(&self, mut items: I) -> Result<Option<u64>, Refused<I>>
@@ -154,7 +150,7 @@ impl<T: Send + 'static, C: Codec<T>> Queue<T, C> {
             let is_on_disk = match self.look()? {
                 Next::Taken(delivery) => return Ok(delivery),
                 Next::OnDisk => true,
-                Next::Nothing(state) => match state.is_for_good() {
+                Next::Nothing(state) => match state.why_no_more() {
                     Some(error) => return Err(error),
                     None => false,
                 },
@@ -201,19 +197,12 @@ impl<T: Send + 'static, C: Codec<T>> Queue<T, C> {
         if count == 0 {
             return Ok(Vec::new());
         }
-        let mut deliveries = vec![self.recv_async().await?];
+        let first = self.recv_async().await?;
         // Nothing to wait for, and so no moment to be cancelled at, while some are handed out.
-        while deliveries.len() < count {
-            match self.look() {
-                Ok(Next::Taken(delivery)) => deliveries.push(delivery),
-                Ok(_) | Err(Error::Closed) => break,
-                Err(error) => {
-                    self.core.tell_later(error);
-                    break;
-                }
-            }
-        }
-        Ok(deliveries)
+        Ok(self.receive_more(first, count, || match self.look()? {
+            Next::Taken(delivery) => Ok(delivery),
+            Next::OnDisk | Next::Nothing(_) => Err(Error::Empty),
+        }))
     }
 }
 

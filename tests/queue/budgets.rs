@@ -239,16 +239,21 @@ fn memory_is_shared_between_threads_of_several_queues() {
     let directory = tempfile::tempdir().expect("a directory");
     let budget = MemoryBudget::new(MEMORY);
     let options = QueueOptions::new(Bytes).segment_bytes(1 << 20).memory_budget(&budget);
+    let open = |name: u64| options.open(directory.path().join(name.to_string()));
+    let queues = [0, 1, 2].map(|name| open(name).expect("a queue"));
+    let watched = queues.clone();
     let barrier = Barrier::new(6);
     thread::scope(|scope| {
-        for name in 0..3 {
-            let path = directory.path().join(name.to_string());
-            let queue = options.open(path).expect("a queue");
+        for (name, queue) in queues.into_iter().enumerate() {
+            let watched = &watched;
             let (pushing, barrier) = (queue.clone(), &barrier);
             scope.spawn(move || {
                 barrier.wait();
                 for number in 0..COUNT {
                     pushing.push(item(number)).expect("there is room");
+                    // One after the other: they move meanwhile, by an item for each thread.
+                    let held: u64 = watched.iter().map(|queue| queue.stats().memory_bytes).sum();
+                    assert!(held <= MEMORY + 6 * 4096, "{held}");
                 }
                 pushing.close().expect("nothing fails");
             });
@@ -263,6 +268,8 @@ fn memory_is_shared_between_threads_of_several_queues() {
             });
         }
     });
+    assert!(watched.iter().any(|queue| queue.latencies().write.count() > 0), "nothing was spilled");
+    drop(watched);
     assert_eq!(budget.used(), 0);
 }
 

@@ -7,8 +7,8 @@ use std::{
 };
 
 use ringkeep::{
-    Bytes, Codec, CodecError, Compression, Error, Mode, PushError, Queue, QueueOptions, SimDisk,
-    SyncPolicy, WhenFull,
+    Bytes, Codec, CodecError, Compression, DiskBudget, Error, Mode, PushError, Queue, QueueOptions,
+    SimDisk, SyncPolicy, WhenFull,
 };
 use rustix::io::Errno;
 
@@ -239,6 +239,24 @@ fn a_failed_sync_is_told_and_nothing_more_is_taken_in() {
     assert_eq!(queue.pop().expect("what was there stays"), [1]);
 }
 
+/// Cannot read one item.
+#[derive(Debug, Clone)]
+struct Forgetful;
+
+impl Codec<Vec<u8>> for Forgetful {
+    fn name(&self) -> &'static str {
+        "forgetful"
+    }
+
+    fn encode(&self, item: &Vec<u8>, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        Bytes.encode(item, out)
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
+        if bytes.first() == Some(&100) { Err("which one was it".into()) } else { Ok(bytes.into()) }
+    }
+}
+
 /// Panics for one item, where it is written.
 #[derive(Debug, Clone)]
 struct Touchy;
@@ -307,6 +325,50 @@ fn dropping_stops_where_it_would_free_nothing() {
     held.ack();
     queue.try_push(vec![6; 100]).expect("the oldest ones go");
     assert!(queue.stats().dropped > 0);
+}
+
+#[test]
+fn nothing_is_dropped_for_a_disk_that_others_have_filled() {
+    let disk = SimDisk::reliable(1);
+    let options = spilling(&disk).mode(Mode::Durable(SyncPolicy::Never)).segment_bytes(4096);
+    let options = options.disk_free_min(1 << 20).when_full(WhenFull::DropOldest);
+    let queue = options.open("/sim/queue").expect("a queue");
+    queue.push(vec![6; 100]).expect("there is room");
+    disk.fill_up();
+    let refused = (0..100).find_map(|_| queue.try_push(vec![6; 100]).err());
+    assert!(refused.is_some_and(|refused| matches!(*refused.source, Error::Full)));
+    assert_eq!(queue.stats().dropped, 0, "the disk");
+
+    let disk = SimDisk::reliable(1);
+    let budget = DiskBudget::new(100_000);
+    let durable = spilling(&disk).mode(Mode::Durable(SyncPolicy::Never)).segment_bytes(4096);
+    let durable = durable.disk_budget(&budget).when_full(WhenFull::Reject);
+    let others = durable.open("/sim/others").expect("a queue");
+    let queue = durable.when_full(WhenFull::DropOldest).open("/sim/queue").expect("a queue");
+    queue.push(vec![6; 100]).expect("there is room");
+    while others.push(vec![6; 1_000]).is_ok() {}
+    let refused = queue.try_push(vec![6; 9_000]).expect_err("more than what it has makes room for");
+    assert!(matches!(*refused.source, Error::Full), "{refused:?}");
+    assert_eq!(queue.stats().dropped, 0, "a budget");
+    queue.try_push(vec![6; 4_000]).expect("what it has goes for it");
+    assert_eq!((queue.stats().dropped, queue.len()), (1, 1));
+}
+
+#[test]
+fn a_push_that_drops_the_oldest_is_told_nothing_that_a_receiver_is_to_know() {
+    let disk = SimDisk::reliable(1);
+    let options = QueueOptions::new(Forgetful).when_full(WhenFull::DropOldest).items_max(200);
+    let options = options.memory_bytes(MEMORY).segment_bytes(16 << 10).on(&disk);
+    let queue = options.open("/sim/queue").expect("a queue");
+    for number in 0..200_u8 {
+        queue.push([number].repeat(900)).expect("there is room");
+    }
+    // It takes what comes before the one that cannot be decoded.
+    let received = queue.recv_batch(200).expect("items").len();
+    assert!(received < 200, "{received}");
+    queue.push([200].repeat(900)).expect("the oldest one goes, or has gone");
+    queue.push([201].repeat(900)).expect("the oldest one goes");
+    assert!(matches!(queue.try_recv(), Err(Error::Decode { .. })), "it was told later");
 }
 
 #[test]
@@ -423,6 +485,33 @@ fn an_item_that_comes_back_too_often_goes_to_the_dead_letters() {
     drop(queue.try_recv().expect("an item"));
     assert!(queue.is_empty());
     assert_eq!(dead.pop().expect("an item"), [2]);
+}
+
+#[test]
+fn dead_letters_that_panic_over_an_item_have_it() {
+    let disk = SimDisk::reliable(1);
+    let queue = spilling(&disk).open("/sim/queue").expect("a queue");
+    assert!(queue.dead_letters(1, |_: Vec<u8>| panic!("over an item")));
+    queue.push(vec![1]).expect("there is room");
+    let delivery = queue.try_recv().expect("an item");
+    assert!(catch_unwind(AssertUnwindSafe(|| drop(delivery))).is_err());
+    let stats = queue.stats();
+    assert_eq!((queue.len(), stats.leased, stats.dead, stats.memory_bytes), (0, 0, 1, 0));
+}
+
+#[test]
+fn a_segment_comes_to_its_age_once_and_the_limit_on_the_disk_holds() {
+    let disk = SimDisk::reliable(1);
+    let options = spilling(&disk).mode(Mode::Durable(SyncPolicy::Never)).segment_bytes(4096);
+    let options = options.segment_age(Duration::from_secs(60)).when_full(WhenFull::Reject);
+    let queue = options.open("/sim/queue").expect("a queue");
+    queue.push(vec![1; 100]).expect("there is room");
+    disk.advance(Duration::from_secs(59));
+    queue.push(vec![1; 100]).expect("there is room");
+    assert_eq!(queue.stats().segments, 1);
+    disk.advance(Duration::from_secs(1));
+    queue.push(vec![1; 100]).expect("there is room");
+    assert_eq!(queue.stats().segments, 2, "one that is old takes no more");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    process::Command,
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     thread,
 };
 
@@ -96,4 +97,26 @@ fn a_sync_serves_all_who_wait_for_one() {
         }
     });
     assert_eq!((queue.durable(), queue.len()), (160, 160));
+}
+
+#[test]
+fn a_queue_that_was_dropped_can_be_opened_beside_programs_that_are_started() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // Each of them has a copy of every descriptor for a moment.
+        let starting = scope.spawn(|| {
+            let mut started = 0;
+            while !is_over.load(Relaxed) {
+                Command::new("true").status().expect("a program");
+                started += 1;
+            }
+            started
+        });
+        let options = QueueOptions::new(Bytes).mode(Mode::Durable(SyncPolicy::Never));
+        let opened = (0..2_000).find_map(|_| options.open::<Vec<u8>>(directory.path()).err());
+        is_over.store(true, Relaxed);
+        assert!(opened.is_none(), "{opened:?}");
+        assert!(starting.join().expect("it ends") > 10);
+    });
 }

@@ -182,6 +182,11 @@ impl Log {
         self.segments.lock().reserve(bytes)
     }
 
+    /// Whether others leave room for so many bytes, beside nothing of this log.
+    pub(crate) fn could_hold(&self, bytes: u64) -> bool {
+        self.segments.lock().share.as_ref().is_none_or(|share| share.could_hold(bytes))
+    }
+
     /// What was reserved is not needed, or there is a segment of it.
     pub(crate) fn unreserve(&self) {
         self.change(|segments| segments.reserved = 0);

@@ -119,6 +119,7 @@ pub(crate) fn recover(
         is_same_boot: mark.is_none_or(|mark| mark.boot == boot),
         report: RecoveryReport::default(),
         kept: Vec::new(),
+        aside: Vec::new(),
         again: Vec::new(),
     };
     walk.learn_what_was_durable(&firsts)?;
@@ -128,6 +129,7 @@ pub(crate) fn recover(
         return Err(Error::damaged(directory, 0)(source));
     }
     let done = walk.done;
+    walk.set_aside()?;
     walk.store_again()?;
     walk.remove_what_is_done(&firsts)?;
     let Walk { mut report, kept, .. } = walk;
@@ -150,6 +152,8 @@ struct Walk<'a> {
     is_same_boot: bool,
     report: RecoveryReport,
     kept: Vec<Segment>,
+    /// Segments that nothing can be read of, or that the log ends before.
+    aside: Vec<u64>,
     /// Segments with whole frames that may not be on the disk, and where these begin and end.
     again: Vec<(u64, Range<u64>)>,
 }
@@ -220,17 +224,17 @@ impl Walk<'_> {
         for (at, &first) in firsts.iter().enumerate().skip(begin) {
             let next = firsts.get(at + 1).copied();
             if first > end && !self.go_on(end, first, &self.path(first), false)? {
-                self.set_aside(&firsts[at..])?;
+                self.aside.extend(&firsts[at..]);
                 return Ok(end);
             }
             let Some(mut segment) = self.open(first)? else {
                 // Nothing in here was ever durable, or it is gone with its header.
                 let limit = next.unwrap_or(self.durable.max(first));
                 if limit > first && !self.go_on(first, limit, &self.path(first), next.is_none())? {
-                    self.set_aside(&firsts[at..])?;
+                    self.aside.extend(&firsts[at..]);
                     return Ok(first);
                 }
-                self.set_aside(&firsts[at..=at])?;
+                self.aside.push(first);
                 end = limit;
                 continue;
             };
@@ -345,8 +349,11 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn set_aside(&mut self, firsts: &[u64]) -> Result<()> {
-        for &first in firsts {
+    fn set_aside(&mut self) -> Result<()> {
+        if self.aside.is_empty() {
+            return Ok(());
+        }
+        for first in std::mem::take(&mut self.aside) {
             let path = self.path(first);
             let mut aside = path.clone().into_os_string();
             aside.push(ASIDE);

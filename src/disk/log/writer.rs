@@ -47,6 +47,8 @@ struct Current {
     offset: u64,
     bytes: u64,
     began: Duration,
+    /// It takes no more frames.
+    is_old: bool,
     is_dirty: bool,
     tail_copies: TailCopies,
     /// Up to here the file system has its blocks written, not only allocated.
@@ -109,8 +111,14 @@ impl LogWriter {
         self.next
     }
 
-    /// Bytes of disk that a new segment would take for this frame; 0 where it fits the current one.
-    pub(crate) fn bytes_needed(&self, frame_bytes: u64) -> u64 {
+    /// Bytes of disk that a new segment would take for this frame; 0 where it fits the current one,
+    /// which may come to its age by this look alone: what is held for a new one is what
+    /// [`append`](Self::append) takes.
+    pub(crate) fn bytes_needed(&mut self, frame_bytes: u64) -> u64 {
+        let (age, now) = (self.log.shape.segment_age, self.log.disk.now());
+        if let (Some(current), Some(age)) = (&mut self.current, age) {
+            current.is_old |= now.saturating_sub(current.began) >= age;
+        }
         if self.fits(frame_bytes) { 0 } else { self.segment_bytes(frame_bytes) }
     }
 
@@ -119,10 +127,8 @@ impl LogWriter {
     }
 
     fn fits(&self, frame_bytes: u64) -> bool {
-        let Some(current) = &self.current else { return false };
-        let age = self.log.shape.segment_age.unwrap_or(Duration::MAX);
-        let is_old = self.log.disk.now().saturating_sub(current.began) >= age;
-        current.offset + frame_bytes <= current.bytes && !is_old
+        let fits = |it: &Current| it.offset + frame_bytes <= it.bytes && !it.is_old;
+        self.current.as_ref().is_some_and(fits)
     }
 
     /// Begins a segment without a frame: what lies behind the last item of the one before it is
@@ -213,6 +219,7 @@ impl LogWriter {
             offset: FRAMES_AT,
             bytes,
             began: disk.now(),
+            is_old: false,
             is_dirty: true,
             tail_copies: TailCopies::default(),
             prepared: 0,
