@@ -2,7 +2,12 @@
 //!
 //! Three copies, at 0, 4096 and 8192 of a file; the newest valid one counts. A mark is stored over
 //! the copy that is neither the newest one, which a process that dies in it falls back to, nor the
-//! newest one that was synced, which a power cut does. Opening wipes a copy that is not whole.
+//! newest one that is known to be on the disk, which a power cut does. Each mark says which one that
+//! was: what opens the file in the same boot finds them all in the page cache, and after a sync
+//! that failed the cache holds what the disk does not, and calls it clean.
+//!
+//! Opening wipes a copy that is not whole, with ones: zeros, of which a mark has many, could make
+//! it whole where the power fails in the middle.
 //!
 //! | offset | bytes | field | meaning |
 //! |---|---|---|---|
@@ -12,7 +17,8 @@
 //! | 32 | 8 | done | items before it are not needed any more |
 //! | 40 | 8 | durable | items before it were durable when this was written |
 //! | 48 | 16 | boot | the boot of the machine in which this was written |
-//! | 64 | 444 | - | zero |
+//! | 64 | 8 | synced | sequence of the newest mark that was known to be on the disk |
+//! | 72 | 436 | - | zero |
 //! | 508 | 4 | checksum | CRC32 of bytes 0 to 508 |
 
 use std::{
@@ -22,6 +28,7 @@ use std::{
 
 use super::{
     frame::NUMBER_END,
+    poison::Poison,
     seam::{Access, BootId, Disk, File},
 };
 use crate::error::{Corruption, Error, Result};
@@ -59,9 +66,9 @@ impl Mark {
             return Ok(None);
         }
         for _ in 0..LOOKS_MAX {
-            let copies = Copies::read(&file, path)?;
-            if copies.newest.is_some() || copies.not_whole.is_empty() {
-                return Ok(copies.newest);
+            let newest = Copies::read(&file, path)?.newest();
+            if let Some((_, stored)) = newest {
+                return Ok(Some(stored.mark));
             }
         }
         Ok(None)
@@ -81,32 +88,44 @@ fn is_made(file: &File, path: &Path) -> Result<bool> {
     }
 }
 
-/// What the copies in a file hold.
-#[derive(Debug, Default)]
-struct Copies {
+/// What a copy holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stored {
     sequence: u64,
-    newest: Option<Mark>,
-    newest_copy: usize,
-    /// Where those begin that are not whole.
-    not_whole: Vec<u64>,
+    /// Sequence of the one that was known to be on the disk.
+    synced: u64,
+    mark: Mark,
 }
+
+/// What the copies in a file hold; `None` where one is not whole.
+struct Copies([Option<Stored>; COPIES.len()]);
 
 impl Copies {
     fn read(file: &File, path: &Path) -> Result<Self> {
-        let mut found = Self::default();
-        for (copy, offset) in COPIES.into_iter().enumerate() {
+        let mut found = [None; COPIES.len()];
+        for (copy, offset) in found.iter_mut().zip(COPIES) {
             let mut bytes = [0; COPY_BYTES];
             file.read_at(&mut bytes, offset).map_err(Error::io("read", path))?;
-            match decode(&bytes) {
-                Some((sequence, mark)) if sequence > found.sequence => {
-                    (found.sequence, found.newest, found.newest_copy) =
-                        (sequence, Some(mark), copy);
-                }
-                Some(_) => {}
-                None => found.not_whole.push(offset),
-            }
+            *copy = decode(&bytes);
         }
-        Ok(found)
+        Ok(Self(found))
+    }
+
+    /// The newest mark, and which copy that is.
+    fn newest(&self) -> Option<(usize, Stored)> {
+        let whole = self.0.iter().enumerate().filter_map(|(at, copy)| Some((at, (*copy)?)));
+        whole.max_by_key(|(_, stored)| stored.sequence)
+    }
+
+    /// Which copy is the newest one that is known to be on the disk.
+    fn on_disk(&self, boot: BootId) -> usize {
+        let Some((newest, stored)) = self.newest() else { return 0 };
+        if stored.mark.boot != boot {
+            // What an earlier boot has stored was read from there.
+            return newest;
+        }
+        let is_it = |copy: &Option<Stored>| copy.is_some_and(|it| it.sequence == stored.synced);
+        self.0.iter().position(is_it).unwrap_or(newest)
     }
 }
 
@@ -115,60 +134,77 @@ impl Copies {
 pub(crate) struct MarkFile {
     file: File,
     path: PathBuf,
-    sequence: u64,
-    newest: Option<Mark>,
-    /// Which copy that is, and which one was synced last.
+    newest: Option<Stored>,
+    /// Which copy that is, and which one is known to be on the disk.
     newest_copy: usize,
     synced_copy: usize,
+    /// Sequence of that one.
+    synced: u64,
+    /// Why nobody knows any more what is on the disk.
+    poison: Option<Poison>,
 }
 
 impl MarkFile {
     /// Opens the mark of a log, or makes an empty one.
-    pub(crate) fn open(disk: &Disk, path: &Path, mode: u32) -> Result<Self> {
+    pub(crate) fn open(disk: &Disk, path: &Path, mode: u32, boot: BootId) -> Result<Self> {
         let io = |action| Error::io(action, path);
         let file = disk.create(path, mode).map_err(io("open"))?;
         if !is_made(&file, path)? {
             file.allocate(FILE_BYTES).map_err(io("create"))?;
         }
-        let Copies { sequence, newest, newest_copy, not_whole } = Copies::read(&file, path)?;
-        for offset in not_whole {
+        let copies = Copies::read(&file, path)?;
+        for (offset, _) in COPIES.into_iter().zip(&copies.0).filter(|(_, copy)| copy.is_none()) {
             // What a crash left in part: the beginning of the next one, stored over it, could make
             // it whole.
-            file.write_at(&[0; COPY_BYTES], offset).map_err(io("write"))?;
+            file.write_at(&[0xFF; COPY_BYTES], offset).map_err(io("write"))?;
         }
-        // The newest one may be in the cache alone, and the next one go over what was synced.
         file.sync().map_err(io("sync"))?;
-        let synced_copy = newest_copy;
-        Ok(Self { file, path: path.into(), sequence, newest, newest_copy, synced_copy })
+        let newest = copies.newest();
+        let synced_copy = copies.on_disk(boot);
+        Ok(Self {
+            file,
+            path: path.into(),
+            newest: newest.map(|(_, stored)| stored),
+            newest_copy: newest.map_or(0, |(copy, _)| copy),
+            synced_copy,
+            synced: copies.0[synced_copy].map_or(0, |stored| stored.sequence),
+            poison: None,
+        })
     }
 
     /// The newest copy that is whole.
     pub(crate) fn newest(&self) -> Option<Mark> {
-        self.newest
+        self.newest.map(|stored| stored.mark)
     }
 
     /// Stores a mark. A process that dies after this has written it.
     pub(crate) fn write(&mut self, mark: Mark) -> Result<()> {
-        let sequence = self.sequence + 1;
+        let sequence = self.newest.map_or(0, |stored| stored.sequence) + 1;
+        let stored = Stored { sequence, synced: self.synced, mark };
         let is_free = |&copy: &usize| copy != self.newest_copy && copy != self.synced_copy;
         let copy = (0..COPIES.len()).find(is_free).unwrap_or(0);
-        let written = self.file.write_at(&encode(sequence, mark), COPIES[copy]);
+        let written = self.file.write_at(&encode(stored), COPIES[copy]);
         written.map_err(Error::io("write", &self.path))?;
-        (self.sequence, self.newest, self.newest_copy) = (sequence, Some(mark), copy);
+        (self.newest, self.newest_copy) = (Some(stored), copy);
         Ok(())
     }
 
-    /// Makes it durable.
+    /// Makes it durable. After one that failed, all fail: another one could report success.
     pub(crate) fn sync(&mut self) -> Result<()> {
-        if self.synced_copy != self.newest_copy {
-            self.file.sync().map_err(Error::io("sync", &self.path))?;
-            self.synced_copy = self.newest_copy;
+        let Some(newest) = self.newest.filter(|_| self.newest_copy != self.synced_copy) else {
+            return Ok(());
+        };
+        if let Some(poison) = &self.poison {
+            return Err(poison.error());
         }
+        let synced = self.file.sync().map_err(Error::io("sync", &self.path));
+        synced.inspect_err(|error| self.poison = Some(Poison::of(error, &self.path)))?;
+        (self.synced_copy, self.synced) = (self.newest_copy, newest.sequence);
         Ok(())
     }
 }
 
-fn encode(sequence: u64, mark: Mark) -> [u8; COPY_BYTES] {
+fn encode(Stored { sequence, synced, mark }: Stored) -> [u8; COPY_BYTES] {
     let mut bytes = [0; COPY_BYTES];
     bytes[..8].copy_from_slice(&MAGIC);
     bytes[8..16].copy_from_slice(&sequence.to_le_bytes());
@@ -177,12 +213,13 @@ fn encode(sequence: u64, mark: Mark) -> [u8; COPY_BYTES] {
     bytes[40..48].copy_from_slice(&mark.durable.to_le_bytes());
     bytes[48..56].copy_from_slice(&mark.boot[0].to_le_bytes());
     bytes[56..64].copy_from_slice(&mark.boot[1].to_le_bytes());
+    bytes[64..72].copy_from_slice(&synced.to_le_bytes());
     let checksum = crc32fast::hash(&bytes[..CHECKSUM_AT]);
     bytes[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
     bytes
 }
 
-fn decode(bytes: &[u8; COPY_BYTES]) -> Option<(u64, Mark)> {
+fn decode(bytes: &[u8; COPY_BYTES]) -> Option<Stored> {
     let long = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]));
     let (content, checksum) = bytes.split_at(CHECKSUM_AT);
     if content[..8] != MAGIC || *checksum != crc32fast::hash(content).to_le_bytes() {
@@ -193,7 +230,8 @@ fn decode(bytes: &[u8; COPY_BYTES]) -> Option<(u64, Mark)> {
     }
     let whose = std::array::from_fn(|i| bytes[16 + i]);
     let boot = [long(48), long(56)];
-    Some((long(8), Mark { log: whose, done: long(32), durable: long(40), boot }))
+    let mark = Mark { log: whose, done: long(32), durable: long(40), boot };
+    Some(Stored { sequence: long(8), synced: long(64), mark })
 }
 
 #[cfg(test)]
@@ -202,16 +240,20 @@ mod tests {
     use std::path::Path;
 
     #[cfg(feature = "test-util")]
-    use super::MarkFile;
-    use super::{Mark, decode, encode};
+    use super::{Copies, MarkFile};
+    use super::{Mark, Stored, decode, encode};
     #[cfg(feature = "test-util")]
-    use crate::disk::{seam::Disk, sim::SimDisk};
+    use crate::disk::{
+        seam::{Access, Disk},
+        sim::{Crash, SimDisk},
+    };
 
     #[test]
     fn a_mark_comes_back_and_no_flipped_bit_passes() {
         let mark = Mark { log: [3; 16], done: 70, durable: 90, boot: [5, 6] };
-        let bytes = encode(5, mark);
-        assert_eq!(decode(&bytes), Some((5, mark)));
+        let stored = Stored { sequence: 5, synced: 4, mark };
+        let bytes = encode(stored);
+        assert_eq!(decode(&bytes), Some(stored));
         for at in 0..bytes.len() * 8 {
             let mut flipped = bytes;
             flipped[at / 8] ^= 1 << (at % 8);
@@ -220,24 +262,104 @@ mod tests {
     }
 
     #[cfg(feature = "test-util")]
+    const BOOT: [u64; 2] = [5, 6];
+
+    #[cfg(feature = "test-util")]
+    fn mark(done: u64) -> Mark {
+        Mark { log: [3; 16], done, durable: 90, boot: BOOT }
+    }
+
+    #[cfg(feature = "test-util")]
     #[test]
     fn what_is_left_of_a_mark_never_becomes_whole_while_the_next_one_is_stored() {
         let sim = SimDisk::reliable(1);
         let (disk, path) = (Disk::Sim(sim.clone()), Path::new("/sim/mark"));
-        let mark = |done| Mark { log: [3; 16], done, durable: 90, boot: [5, 6] };
-        let mut file = MarkFile::open(&disk, path, 0o600).expect("a file");
+        let open = || MarkFile::open(&disk, path, 0o600, BOOT).expect("a file");
+        let encoded = |sequence, done| encode(Stored { sequence, synced: 0, mark: mark(done) });
+        let mut file = open();
         file.write(mark(1)).expect("a store");
         // Of the one after it, all but the sequence, which is that of a later one.
-        let mut torn = encode(2, mark(7));
+        let mut torn = encoded(2, 7);
         torn[8] = 3;
         sim.poke(path, 0, &torn);
-        let mut file = MarkFile::open(&disk, path, 0o600).expect("a file");
-        assert_eq!(file.newest(), Some(mark(1)));
-        sim.poke(path, 0, &encode(2, mark(2))[..16]);
-        let found = MarkFile::open(&disk, path, 0o600).expect("a file").newest();
-        assert_eq!(found, Some(mark(1)), "one that died in its store");
+        assert_eq!(open().newest(), Some(mark(1)));
+        sim.poke(path, 0, &encoded(2, 2)[..16]);
+        let mut file = open();
+        assert_eq!(file.newest(), Some(mark(1)), "one that died in its store");
         file.write(mark(2)).expect("a store");
-        let found = MarkFile::open(&disk, path, 0o600).expect("a file").newest();
-        assert_eq!(found, Some(mark(2)));
+        assert_eq!(open().newest(), Some(mark(2)));
+    }
+
+    #[cfg(feature = "test-util")]
+    #[test]
+    fn a_torn_mark_never_becomes_whole_while_it_is_wiped() {
+        let found: Vec<_> = (0..200)
+            .filter_map(|seed| {
+                let sim = SimDisk::new(seed, 64);
+                let (disk, path) = (Disk::Sim(sim.clone()), Path::new("/sim/mark"));
+                let mut file = MarkFile::open(&disk, path, 0o600, BOOT).expect("a file");
+                disk.sync_directory(Path::new("/sim")).expect("a sync");
+                file.write(mark(1)).expect("a store");
+                file.sync().expect("a sync");
+                // Garbage, where a mark has zeros.
+                let newest = super::COPIES[file.newest_copy] + 200;
+                sim.poke(path, usize::try_from(newest).expect("small"), &[7; 8]);
+                sim.arm(Crash::Cut, 1 + seed % 100);
+                let _ = MarkFile::open(&disk, path, 0o600, BOOT);
+                let fired = sim.disarm();
+                sim.cut_power();
+                let file = disk_after(&sim).open(path, Access::Read).expect("a file");
+                assert!(Copies::read(&file, path).expect("a read").newest().is_none(), "{seed}");
+                fired
+            })
+            .collect();
+        assert!(found.len() > 50, "the power failed while it was wiped: {}", found.len());
+    }
+
+    /// Goal: what was known to be on the disk stays there, although a later sync failed.
+    /// Method: the cache holds the newest mark after that, and the disk any part of it. Another
+    /// process opens it in the same boot, and the power fails while it works.
+    #[cfg(feature = "test-util")]
+    #[test]
+    fn after_a_sync_that_failed_the_mark_before_it_is_kept_until_there_is_a_new_one() {
+        let mut older = 0;
+        for seed in 0..500 {
+            let sim = SimDisk::new(seed, 64);
+            let (disk, path) = (Disk::Sim(sim.clone()), Path::new("/sim/mark"));
+            let mut file = MarkFile::open(&disk, path, 0o600, BOOT).expect("a file");
+            disk.sync_directory(Path::new("/sim")).expect("a sync");
+            for done in 1..=4 {
+                file.write(mark(done)).expect("a store");
+                file.sync().expect("a sync");
+            }
+            for done in 5..=5 + seed % 3 {
+                file.write(mark(done)).expect("a store");
+            }
+            sim.fail_next_sync(true);
+            file.sync().expect_err("it fails");
+            file.sync().expect_err("nobody knows what is on the disk");
+            if seed % 2 == 0 {
+                file.write(mark(8)).expect("a store");
+            }
+            let other = Disk::Sim(sim.other_process());
+            sim.arm(Crash::Cut, 1 + seed % 70);
+            let work = || -> crate::Result<u64> {
+                let mut file = MarkFile::open(&other, path, 0o600, BOOT)?;
+                file.write(mark(9))?;
+                file.sync().map(|()| 9)
+            };
+            let kept = work().unwrap_or(4);
+            let _ = sim.disarm();
+            sim.cut_power();
+            let found = Mark::read(&disk_after(&sim), path).expect("a read").expect("a mark");
+            assert!(found.done >= kept, "seed {seed}: {} of {kept}", found.done);
+            older += u64::from(found.done == 4);
+        }
+        assert!(older > 50, "the one before it was needed: {older}");
+    }
+
+    #[cfg(feature = "test-util")]
+    fn disk_after(sim: &SimDisk) -> Disk {
+        Disk::Sim(sim.other_process())
     }
 }

@@ -178,7 +178,7 @@ fn open_mark(
 ) -> Result<(MarkFile, [u8; 16])> {
     refuse_kind(disk, directory, LogKind::Spill)?;
     let path = directory.join(MARK);
-    let mut mark = MarkFile::open(disk, &path, MODE)?;
+    let mut mark = MarkFile::open(disk, &path, MODE, boot)?;
     if let Some(found) = mark.newest() {
         return Ok((mark, found.log));
     }

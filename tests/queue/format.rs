@@ -35,6 +35,8 @@ fn the_files_of_a_queue_are_as_their_document_says() {
         |copy: &&&[u8]| copy[..8] == *b"ringkpmk" && word(copy, 508) == crc(0, &copy[..508]);
     let newest = copies.iter().filter(is_whole).max_by_key(|copy| long(copy, 8)).expect("a copy");
     assert_eq!((long(newest, 32), long(newest, 40)), (1, 4));
+    let synced = copies.iter().filter(is_whole).find(|copy| long(copy, 8) == long(newest, 64));
+    assert!(synced.is_some_and(|synced| long(synced, 8) < long(newest, 8)));
 
     let segment = directory.path().join("00000000000000000000.seg");
     let bytes = fs::read(segment).expect("a segment");

@@ -131,12 +131,21 @@ pub(crate) fn recover(
     let done = walk.done;
     walk.set_aside()?;
     walk.store_again()?;
-    walk.remove_what_is_done(&firsts)?;
     let Walk { mut report, kept, .. } = walk;
     let first = kept.first().map_or(done, |segment: &Segment| segment.first.max(done)).min(next);
     let inside = |lost: &Range<u64>| lost.end.min(next).saturating_sub(lost.start.max(first));
     report.kept = next - first - report.lost.iter().map(inside).sum::<u64>();
-    Ok(Recovered { segments: kept, first, next, report })
+    let mut segments = done_with(&firsts, done);
+    segments.extend(kept);
+    Ok(Recovered { segments, first, next, report })
+}
+
+/// Segments that nobody needs: a power cut may bring back names of some that were removed. They go
+/// as soon as the mark that says so is on the disk.
+fn done_with(firsts: &[u64], done: u64) -> Vec<Segment> {
+    let ends = firsts.iter().skip(1);
+    let pairs = firsts.iter().zip(ends).take_while(|&(_, &end)| end <= done);
+    pairs.map(|(&first, _)| Segment { first, bytes: 0 }).collect()
 }
 
 /// The way through the segments.
@@ -379,15 +388,6 @@ impl Walk<'_> {
         let too_many = aside.len().saturating_sub(ASIDE_MAX);
         for name in &aside[..too_many] {
             let path = self.directory.join(name);
-            self.disk.remove(&path).map_err(Error::io("remove", &path))?;
-        }
-        Ok(())
-    }
-
-    /// A power cut may bring back names of segments that were removed.
-    fn remove_what_is_done(&self, firsts: &[u64]) -> Result<()> {
-        for pair in firsts.windows(2).take_while(|pair| pair[1] <= self.done) {
-            let path = self.path(pair[0]);
             self.disk.remove(&path).map_err(Error::io("remove", &path))?;
         }
         Ok(())
