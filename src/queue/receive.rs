@@ -1,13 +1,53 @@
 //! Receiving: out of memory, which the disk refills when it is empty.
 
+use std::ops::Range;
+
 use super::{
     core::{Core, State, Wait, Waited},
-    ranges::Entry,
+    ranges::{Entry, Ranges},
+    stats::Counts,
 };
 use crate::{
-    disk::{codec::Codec, locks::MutexGuard, log::recover::Recovery, poison::Poison},
+    disk::{
+        codec::Codec,
+        locks::MutexGuard,
+        log::{Position, reader::LogReader, recover::Recovery},
+        poison::Poison,
+    },
     error::{Error, Result},
 };
+
+/// Items to be read from the disk.
+struct Wanted {
+    item: u64,
+    /// Where it is, or a frame before it.
+    position: Position,
+    /// One past the last one that can be read.
+    end: u64,
+    /// Memory that they may take; the first one is read whatever it takes.
+    room: usize,
+}
+
+impl Wanted {
+    fn of<T>(ranges: &Ranges<T>, room: usize) -> Option<Self> {
+        let (item, position) = ranges.readable()?;
+        Some(Self { item, position, end: ranges.readable_end(), room })
+    }
+}
+
+/// Items that were read.
+struct Found<T> {
+    entries: Vec<Entry<T>>,
+    bytes: usize,
+    /// Where the next one is, or a frame before it.
+    position: Position,
+}
+
+impl<T> Found<T> {
+    fn new(wanted: &Wanted) -> Self {
+        Self { entries: Vec::new(), bytes: 0, position: wanted.position }
+    }
+}
 
 /// What a look at the front finds.
 pub(super) enum Next<'a, T, R> {
@@ -162,71 +202,115 @@ impl<T, C: Codec<T>> Core<T, C> {
         }
     }
 
-    /// Reads a frame from the disk into memory, unless somebody else has done so; a part of it
-    /// where what is handed out leaves no room for a run.
+    /// Reads the next items from the disk into memory, unless somebody else has done so.
     fn refill(&self) -> Result<()> {
         let mut reader = self.reader.lock();
-        // What is pushed meanwhile is no part of this.
-        let (item, begin, end, room) = {
+        let wanted = {
             let ranges = &self.state.lock().ranges;
-            match ranges.readable() {
-                Some((item, begin)) if ranges.is_next_on_disk() => {
-                    (item, begin, ranges.readable_end(), self.room_for_read(ranges.bytes()))
-                }
-                _ => return Ok(()),
-            }
+            let room = self.room_for_read(ranges.bytes());
+            Wanted::of(ranges, room).filter(|_| ranges.is_next_on_disk())
         };
-        let mut position = begin;
-        let disk = &self.log.disk;
-        let (log, place) = (&mut *reader, &mut position);
-        let read = self.meters.timed(&self.meters.read, disk, move || log.read(place, item));
-        let (header, body) = match read {
+        let Some(wanted) = wanted else { return Ok(()) };
+        let mut found = Found::new(&wanted);
+        match self.read(&mut reader, &wanted, &mut found) {
+            Ok(()) => {
+                let mut state = self.state.lock();
+                state.ranges.read(found.entries.into_iter(), found.position);
+                self.count_read(&mut state);
+                drop(state);
+                self.ready.notify_all();
+                Ok(())
+            }
             Err(error @ (Error::Damaged { .. } | Error::MissingSegment { .. }))
                 if self.recovery == Recovery::SkipCorrupt =>
             {
-                let next = reader.skip_damage(&mut position, item)?;
-                if next == Some(item) && position == begin {
-                    return Err(error);
-                }
-                // Nothing whole behind it: what was known to be there is given up.
-                let next = next.map_or(end, |next| next.min(end));
-                self.give_up(item, next, position, |counts, lost| counts.lost += lost);
-                return Ok(());
+                self.skip(&mut reader, &wanted, found.position, error)
             }
-            read => read?,
-        };
-        let (mut entries, mut entries_bytes) = (Vec::new(), 0);
-        let skipped = usize::try_from(item - header.first).unwrap_or(usize::MAX);
-        let left = usize::try_from(end - item).unwrap_or(usize::MAX);
-        for bytes in header.items(body).skip(skipped).take(left) {
-            match self.codec.decode(bytes) {
-                Ok(item) => {
-                    let bytes = Self::entry_bytes(bytes.len());
-                    entries_bytes += bytes;
-                    if entries_bytes > room && !entries.is_empty() {
-                        // The others are read when there is room.
-                        position = begin;
-                        break;
-                    }
-                    entries.push(Entry { item, bytes, attempts: 0 });
+            Err(error) => {
+                if let Error::Decode { item, .. } = error {
+                    let count = |counts: &mut Counts, _| counts.acknowledged += 1;
+                    self.give_up(item, item + 1, wanted.position, count);
                 }
-                // It is the next one after those before it.
-                Err(_) if !entries.is_empty() => {
-                    position = begin;
+                Err(error)
+            }
+        }
+    }
+
+    /// Items of one frame, or of several small ones up to a run. The position of an error is where
+    /// it is.
+    fn read(&self, reader: &mut LogReader, wanted: &Wanted, found: &mut Found<T>) -> Result<()> {
+        let mut next = wanted.item;
+        while next < wanted.end && found.bytes < self.run_bytes() / 2 {
+            let begin = found.position;
+            let is_first = found.entries.is_empty();
+            let room = if is_first { wanted.room } else { wanted.room.min(self.run_bytes()) };
+            match self.read_frame(reader, next..wanted.end, room, found) {
+                Ok(()) if found.position != begin => {}
+                // The rest of that frame has to wait.
+                Ok(()) => break,
+                Err(error) if is_first => return Err(error),
+                Err(_) => {
+                    // It is the next one after those before it.
+                    found.position = begin;
                     break;
                 }
+            }
+            next = wanted.item + found.entries.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Adds those of these items that are in the frame with the first one. The position stays at
+    /// the frame where some of them are left, for want of room or because they cannot be decoded.
+    fn read_frame(
+        &self,
+        reader: &mut LogReader,
+        items: Range<u64>,
+        room: usize,
+        found: &mut Found<T>,
+    ) -> Result<()> {
+        let begin = found.position;
+        let (log, place, first) = (&mut *reader, &mut found.position, items.start);
+        let (meters, disk) = (&self.meters, &self.log.disk);
+        let read = meters.timed(&meters.read, disk, move || log.read(place, first));
+        let (header, body) = read?;
+        let behind = std::mem::replace(&mut found.position, begin);
+        let skipped = usize::try_from(first - header.first).unwrap_or(usize::MAX);
+        for (number, bytes) in items.zip(header.items(body).skip(skipped)) {
+            let entry_bytes = Self::entry_bytes(bytes.len());
+            if found.bytes + entry_bytes > room && !found.entries.is_empty() {
+                return Ok(());
+            }
+            match self.codec.decode(bytes) {
+                Ok(item) => {
+                    found.bytes += entry_bytes;
+                    found.entries.push(Entry { item, bytes: entry_bytes, attempts: 0 });
+                }
+                Err(_) if !found.entries.is_empty() => return Ok(()),
                 Err(source) => {
-                    let bytes = bytes.to_vec();
-                    self.give_up(item, item + 1, begin, |counts, _| counts.acknowledged += 1);
-                    return Err(Error::Decode { item, bytes, source });
+                    return Err(Error::Decode { item: number, bytes: bytes.to_vec(), source });
                 }
             }
         }
-        let mut state = self.state.lock();
-        state.ranges.read(entries.into_iter(), position);
-        self.count_read(&mut state);
-        drop(state);
-        self.ready.notify_all();
+        found.position = behind;
+        Ok(())
+    }
+
+    /// Passes over what is damaged. Where nothing whole is behind it, what was known to be there is
+    /// given up.
+    fn skip(
+        &self,
+        reader: &mut LogReader,
+        wanted: &Wanted,
+        mut position: Position,
+        error: Error,
+    ) -> Result<()> {
+        let next = reader.skip_damage(&mut position, wanted.item)?;
+        if next == Some(wanted.item) && position == wanted.position {
+            return Err(error);
+        }
+        let next = next.map_or(wanted.end, |next| next.min(wanted.end));
+        self.give_up(wanted.item, next, position, |counts, lost| counts.lost += lost);
         Ok(())
     }
 

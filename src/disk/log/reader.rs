@@ -19,6 +19,8 @@ use crate::{
 
 /// Bytes that are fetched at once, at least.
 const CHUNK_BYTES: u64 = 64 << 10;
+/// Bytes that the kernel is asked for ahead of what is read, a half of them at a time.
+const AHEAD_BYTES: u64 = 1 << 20;
 
 /// Reads frames, in order for the most part.
 #[derive(Debug)]
@@ -119,6 +121,8 @@ pub(crate) struct SegmentReader {
     /// Count where they differ from the file.
     copies: Vec<TailCopy>,
     chunk: Chunk,
+    /// Up to here the kernel was asked to have it in its cache.
+    ahead: u64,
     /// A body that was compressed.
     unpacked: Vec<u8>,
 }
@@ -172,8 +176,16 @@ impl SegmentReader {
         } else {
             TailCopy::read_all(&file, header.salt).map_err(Error::io("read", path))?
         };
-        let (chunk, unpacked) = (Chunk::default(), Vec::new());
-        Ok(Self { file, path: path.into(), header, bytes, copies, chunk, unpacked })
+        Ok(Self {
+            file,
+            path: path.into(),
+            header,
+            bytes,
+            copies,
+            chunk: Chunk::default(),
+            ahead: 0,
+            unpacked: Vec::new(),
+        })
     }
 
     /// The header of the frame that begins here; its body is whole, and fetched.
@@ -255,7 +267,19 @@ impl SegmentReader {
             copy.lay_over(&mut self.chunk.bytes, offset);
         }
         self.chunk.at = offset;
+        self.read_ahead(offset + self.chunk.bytes.len() as u64);
         Ok(())
+    }
+
+    /// The kernel fetches what comes behind `end`, while what comes before it is worked on.
+    fn read_ahead(&mut self, end: u64) {
+        let wanted = end.saturating_add(AHEAD_BYTES).min(self.bytes);
+        let begin = self.ahead.max(end);
+        if begin < wanted && (wanted - begin >= AHEAD_BYTES / 2 || wanted == self.bytes) {
+            // What cannot be fetched, its read will tell.
+            let _ = self.file.read_ahead(begin..wanted);
+            self.ahead = wanted;
+        }
     }
 
     /// The last byte from `offset` on that is not zero.
