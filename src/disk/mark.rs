@@ -2,9 +2,9 @@
 //!
 //! Three copies, at 0, 4096 and 8192 of a file; the newest valid one counts. A mark is stored over
 //! the copy that is neither the newest one, which a process that dies in it falls back to, nor the
-//! newest one that is known to be on the disk, which a power cut does. Each mark says which one that
-//! was: what opens the file in the same boot finds them all in the page cache, and after a sync
-//! that failed the cache holds what the disk does not, and calls it clean.
+//! newest one that is known to be on the disk, which a power cut does. Each mark says which one
+//! that was: what opens the file in the same boot finds them all in the page cache, and after a
+//! sync that failed the cache holds what the disk does not, and calls it clean.
 //!
 //! Opening wipes a copy that is not whole, with ones: zeros, of which a mark has many, could make
 //! it whole where the power fails in the middle.
@@ -240,7 +240,7 @@ mod tests {
     use std::path::Path;
 
     #[cfg(feature = "test-util")]
-    use super::{Copies, MarkFile};
+    use super::{Copies, MarkFile, Result};
     use super::{Mark, Stored, decode, encode};
     #[cfg(feature = "test-util")]
     use crate::disk::{
@@ -343,7 +343,7 @@ mod tests {
             }
             let other = Disk::Sim(sim.other_process());
             sim.arm(Crash::Cut, 1 + seed % 70);
-            let work = || -> crate::Result<u64> {
+            let work = || -> Result<u64> {
                 let mut file = MarkFile::open(&other, path, 0o600, BOOT)?;
                 file.write(mark(9))?;
                 file.sync().map(|()| 9)
