@@ -40,7 +40,7 @@ const FLOORS: &[Floor] = &[
     Floor { room: "planted", imports: &[] },
     Floor { room: "disk", imports: &["error", "planted"] },
     Floor { room: "ring", imports: &["error", "disk", "planted"] },
-    Floor { room: "queue", imports: &["error", "disk"] },
+    Floor { room: "queue", imports: &["error", "disk", "planted"] },
     Floor { room: "spill_vec", imports: &["error", "disk"] },
     Floor { room: "spool", imports: &["error", "disk"] },
     Floor { room: "store", imports: &["error", "disk"] },

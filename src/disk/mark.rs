@@ -31,7 +31,10 @@ use super::{
     poison::Poison,
     seam::{Access, BootId, Disk, File},
 };
-use crate::error::{Corruption, Error, Result};
+use crate::{
+    error::{Corruption, Error, Result},
+    planted::planted,
+};
 
 const COPY_BYTES: usize = 512;
 /// A page each: no two of them are in flight because of one.
@@ -124,6 +127,9 @@ impl Copies {
             // What an earlier boot has stored was read from there.
             return newest;
         }
+        if planted("queue_mark_of_a_failed_sync_believed") {
+            return newest;
+        }
         let is_it = |copy: &Option<Stored>| copy.is_some_and(|it| it.sequence == stored.synced);
         self.0.iter().position(is_it).unwrap_or(newest)
     }
@@ -153,7 +159,9 @@ impl MarkFile {
             file.allocate(FILE_BYTES).map_err(io("create"))?;
         }
         let copies = Copies::read(&file, path)?;
-        for (offset, _) in COPIES.into_iter().zip(&copies.0).filter(|(_, copy)| copy.is_none()) {
+        let is_wiped =
+            |copy: &Option<Stored>| copy.is_none() && !planted("queue_torn_mark_not_wiped");
+        for (offset, _) in COPIES.into_iter().zip(&copies.0).filter(|(_, copy)| is_wiped(copy)) {
             // What a crash left in part: the beginning of the next one, stored over it, could make
             // it whole.
             file.write_at(&[0xFF; COPY_BYTES], offset).map_err(io("write"))?;
@@ -182,7 +190,8 @@ impl MarkFile {
         let sequence = self.newest.map_or(0, |stored| stored.sequence) + 1;
         let stored = Stored { sequence, synced: self.synced, mark };
         let is_free = |&copy: &usize| copy != self.newest_copy && copy != self.synced_copy;
-        let copy = (0..COPIES.len()).find(is_free).unwrap_or(0);
+        let free = (0..COPIES.len()).find(is_free).unwrap_or(0);
+        let copy = if planted("queue_newest_mark_overwritten") { self.newest_copy } else { free };
         let written = self.file.write_at(&encode(stored), COPIES[copy]);
         written.map_err(Error::io("write", &self.path))?;
         (self.newest, self.newest_copy) = (Some(stored), copy);

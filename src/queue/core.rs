@@ -38,6 +38,7 @@ use crate::{
         sync::SyncPolicy,
     },
     error::{Error, Result},
+    planted::planted,
 };
 
 /// Bytes of a run that is spilled at once, and of memory that it takes on its way.
@@ -351,6 +352,10 @@ impl<T, C> Core<T, C> {
             let synced = self.refuse_if_poisoned().and_then(|()| self.sync_once(syncs));
             syncs.is_running = false;
             self.synced.notify_all();
+            if planted("queue_poison_forgotten") {
+                synced?;
+                continue;
+            }
             synced.inspect_err(|error| self.poison(error))?;
         }
         Ok(())
@@ -385,8 +390,11 @@ impl<T, C> Core<T, C> {
     }
 
     fn run_sync(&self, sync: &LogSync) -> Result<()> {
+        if planted("queue_durable_before_the_sync") {
+            self.durable.store(sync.next, Relaxed);
+        }
         self.meters.timed(&self.meters.sync, &self.log.disk, || sync.run())?;
-        if let Some(mark) = &self.mark {
+        if let Some(mark) = self.mark.as_ref().filter(|_| !planted("queue_durable_not_marked")) {
             // Before anybody is told: whoever opens the queue in this boot stores again what is
             // not known to be durable, and must not touch what is.
             let mut mark = mark.lock();
@@ -511,7 +519,9 @@ impl<T, C> Core<T, C> {
         if !self.log.has_done(done) {
             return Ok(false);
         }
-        if let Some(mark) = &mut mark {
+        if let Some(mark) =
+            mark.as_mut().filter(|_| !planted("queue_segments_gone_before_the_mark"))
+        {
             // Before the segments: whoever opens the queue must know why they are gone.
             self.meters.counted(mark.sync())?;
         }

@@ -31,6 +31,8 @@ pub enum Layer {
     Errors,
     /// Damaged files.
     Damage,
+    /// Queues that crash, and whose calls fail.
+    Queue,
     /// The library's directed crash tests.
     Crashes,
     /// The library's tests of its parts, and of the format.
@@ -42,10 +44,11 @@ pub enum Layer {
 /// A bug: its name in the source, what it does, and the layer that is tried first.
 pub type Bug = (&'static str, &'static str, Layer);
 
-const LAYERS: [Layer; 7] = [
+const LAYERS: [Layer; 8] = [
     Layer::PowerCut,
     Layer::Errors,
     Layer::Damage,
+    Layer::Queue,
     Layer::Crashes,
     Layer::Exhaustive,
     Layer::Tests,
@@ -53,8 +56,8 @@ const LAYERS: [Layer; 7] = [
 ];
 
 /// All bugs.
-pub const BUGS: [Bug; 44] = {
-    use Layer::{Crashes, Damage, Errors, Loom, PowerCut, Tests};
+pub const BUGS: [Bug; 56] = {
+    use Layer::{Crashes, Damage, Errors, Loom, PowerCut, Queue, Tests};
     [
         ("acknowledged_before_the_sync", "durable moves before the flush", PowerCut),
         ("checkpoint_before_the_data", "a close without its sync", PowerCut),
@@ -88,6 +91,18 @@ pub const BUGS: [Bug; 44] = {
         ("poison_forgotten", "a failed sync does not end the producer", PowerCut),
         ("proven_checkpoints_stored_again", "a page that counts is in flight again", PowerCut),
         ("published_before_it_is_stored", "next moves before the slot", PowerCut),
+        ("queue_durable_before_the_sync", "of a queue, as of a ring", Queue),
+        ("queue_durable_not_marked", "opening stores again what is durable", Queue),
+        ("queue_frames_not_stored_again", "the cache has them, the disk has not", Queue),
+        ("queue_headers_stored_again", "a durable header is in flight again", Queue),
+        ("queue_mark_of_a_failed_sync_believed", "the one on the disk is overwritten", Tests),
+        ("queue_names_not_synced", "new segments have no durable name", Queue),
+        ("queue_newest_mark_overwritten", "in place", Queue),
+        ("queue_poison_forgotten", "a failed sync ends nothing", Queue),
+        ("queue_segments_gone_before_the_mark", "which does not say why", Queue),
+        ("queue_tails_copied_to_one_place", "in flight together with their page", Queue),
+        ("queue_tails_not_copied", "the last page is in flight again", Queue),
+        ("queue_torn_mark_not_wiped", "the next one makes it whole", Tests),
         ("recovery_not_idempotent", "each opening writes a page", PowerCut),
         ("redo_of_another_boot_believed", "it was not flushed before its slot", Crashes),
         ("redo_slot_not_synced", "a rewrite in place, without a net", PowerCut),
@@ -190,6 +205,7 @@ impl Layer {
             Self::Exhaustive => layer(&["exhaustive", "--share", "50"]),
             Self::Errors => layer(&["errors"]),
             Self::Damage => layer(&["damage", "--bytes", "32768"]),
+            Self::Queue => layer(&["queue", "--trials", "10000", "--kills", "0"]),
             Self::Crashes => cargo(&CRASHES, "--cfg planted"),
             Self::Tests => cargo(&TESTS, "--cfg planted"),
             Self::Loom => cargo(&LOOM, "--cfg planted --cfg loom"),
@@ -204,6 +220,7 @@ impl Layer {
             Self::Exhaustive => "caught by exhaustive cuts",
             Self::Errors => "caught by failing calls",
             Self::Damage => "caught by damage",
+            Self::Queue => "caught by queues",
             Self::Crashes => "caught by directed crash tests",
             Self::Tests => "caught by the tests",
             Self::Loom => "caught by models",

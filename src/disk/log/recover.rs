@@ -26,6 +26,7 @@ use crate::{
         segment::{FRAMES_AT, LogIdentity, LogKind, SEGMENT_HEADER_BYTES, name_of_segment},
     },
     error::{Corruption, Error, Result},
+    planted::planted,
 };
 
 /// What is added to the name of a segment that is set aside.
@@ -395,11 +396,15 @@ impl Walk<'_> {
 
     /// Makes all that is kept durable.
     fn store_again(&self) -> Result<()> {
+        if planted("queue_frames_not_stored_again") {
+            return Ok(());
+        }
         for (first, bytes) in &self.again {
             let path = self.path(*first);
             let file = self.disk.open(&path, Access::Write).map_err(Error::io("open", &path))?;
             // What is durable is not touched.
-            let header_bytes = if *first < self.durable { 0 } else { SEGMENT_HEADER_BYTES as u64 };
+            let is_durable = *first < self.durable && !planted("queue_headers_stored_again");
+            let header_bytes = if is_durable { 0 } else { SEGMENT_HEADER_BYTES as u64 };
             let header = 0..header_bytes;
             for Range { start, end } in [header, bytes.clone()] {
                 for offset in (start..end).step_by(usize::try_from(AGAIN_BYTES).unwrap_or(1)) {

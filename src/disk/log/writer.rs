@@ -15,6 +15,7 @@ use crate::{
         tail::TailCopies,
     },
     error::{Error, Result},
+    planted::planted,
 };
 
 /// How much is prepared at once: a few hundred small frames. A frame that is larger takes longer
@@ -246,7 +247,8 @@ impl LogWriter {
             tail_copies.store(file, *salt, *offset).map_err(Error::io("write", path))?;
             files.push((Arc::clone(&current.file), current.path.clone()));
         }
-        let has_new_names = std::mem::take(&mut self.has_new_names);
+        let has_new_names =
+            std::mem::take(&mut self.has_new_names) && !planted("queue_names_not_synced");
         let directory = has_new_names.then(|| self.log.directory.clone());
         Ok(LogSync { disk: self.log.disk.clone(), files, directory, next: self.next })
     }
