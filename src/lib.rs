@@ -19,7 +19,8 @@ pub use disk::compression::Compression;
 pub use disk::latency::Latency;
 pub use disk::log::recover::{Recovery, RecoveryReport};
 pub use disk::sync::SyncPolicy;
-pub use error::{ArchiveId, CodecError, Corruption, Error, Foreign, Result};
+pub use error::{ArchiveId, CodecError, Corruption, Error, Foreign, PushError, Result};
+pub use queue::Queue;
 pub use queue::delivery::Delivery;
 pub use queue::inspect::{QueueFiles, QueueFilesStats, QueueKind};
 pub use queue::items::{QueueDamage, QueueItems, QueuedItem};
@@ -28,7 +29,6 @@ pub use queue::metrics::QueueMetrics;
 pub use queue::options::{Mode, QueueOptions, WhenFull};
 pub use queue::stats::{QueueLatencies, QueueStats};
 pub use queue::verify::{QueueVerifyEvent, QueueVerifyReport};
-pub use queue::{PushError, Queue};
 pub use ring::batch::ReadBatch;
 pub use ring::choices::{Io, Prefetch};
 pub use ring::lookup::{Geometry, GeometryError};
@@ -46,7 +46,6 @@ pub use ring::tailer::{AfterLap, Start, Tailed, Tailer};
 #[cfg(feature = "zerocopy")]
 pub use ring::typed::{TypedProducer, TypedRecord, TypedRecords, TypedRing};
 pub use ring::verify::{Damage, VerifyEvent, VerifyReport};
-
 #[cfg(feature = "test-util")]
 pub use disk::{
     meter::Meter,
