@@ -12,6 +12,7 @@ mod error;
 mod planted;
 mod queue;
 mod ring;
+mod spill_vec;
 
 pub use disk::budget::{DiskBudget, MemoryBudget};
 pub use disk::codec::{Bytes, Codec, Postcard};
@@ -46,6 +47,16 @@ pub use ring::tailer::{AfterLap, Start, Tailed, Tailer};
 #[cfg(feature = "zerocopy")]
 pub use ring::typed::{TypedProducer, TypedRecord, TypedRecords, TypedRing};
 pub use ring::verify::{Damage, VerifyEvent, VerifyReport};
+pub use spill_vec::SpillVec;
+pub use spill_vec::frozen::{FrozenIter, FrozenVec};
+pub use spill_vec::into_iter::IntoIter as SpillVecIntoIter;
+pub use spill_vec::item::ItemRef;
+pub use spill_vec::iter::Iter as SpillVecIter;
+pub use spill_vec::measure::MemSize;
+pub use spill_vec::options::SpillVecOptions;
+pub use spill_vec::refused::SpillVecError;
+pub use spill_vec::stats::{SpillVecStats, SpillWarning};
+
 #[cfg(feature = "test-util")]
 pub use disk::{
     meter::Meter,
