@@ -9,7 +9,7 @@ const ALLOCATION_BYTES: u64 = 16;
 /// So many items are measured before others are taken to be like them.
 const FIRST_SAMPLES: u32 = 32;
 /// Of later ones, one of so many is measured at least; half as many on average.
-const GAP_MAX: u32 = 64;
+const GAP_MAX: u32 = 256;
 
 /// Tells how many bytes a value has on the heap, so that a vector need not guess.
 ///

@@ -185,13 +185,11 @@ impl<T, C: Codec<T>> SpillVec<T, C> {
     /// ```
     #[inline]
     pub fn push(&mut self, item: T) -> Result<(), PushError<T>> {
-        if self.disk.is_some() {
-            return self.push_to_disk(item);
+        if self.disk.is_none() && self.memory.admit(&self.codec, &item) {
+            self.memory.push(item);
+            return Ok(());
         }
-        match self.memory.push(&self.codec, item) {
-            Ok(()) => Ok(()),
-            Err(item) => self.push_to_disk(item),
-        }
+        self.push_to_disk(item)
     }
 
     /// Puts items behind all others, one by one, up to the first that is refused.
