@@ -169,7 +169,7 @@ mod tests {
         assert_eq!((file.disk_bytes(), budget.used()), (before - 8192, before - 8192));
         file.file().read_at(&mut found, 8187).expect("it is as long as before");
         assert_eq!(found, [7, 7, 7, 7, 7, 0, 0, 0, 0, 0, 0, 0]);
-        let refused = file.write_at(&vec![1; 1 << 20], 4096);
+        let refused = file.write_at(&vec![1; 1 << 20], 65_536);
         assert!(matches!(refused, Err(Error::DiskFull { max_bytes, .. }) if max_bytes == 1 << 20));
         assert_eq!(budget.used(), before - 8192);
         file.truncate(20_000).expect("a shorter one");
