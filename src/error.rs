@@ -1,10 +1,13 @@
 //! What can go wrong, as facts; the messages say what happened and what to do.
 
+mod found;
+
 use std::{
-    io,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
+pub use self::found::{Corruption, Foreign};
 use crate::ring::{
     lookup::{Geometry, GeometryError},
     read::Read,
@@ -63,7 +66,7 @@ pub enum Error {
     #[error("{} needs {needed_bytes} bytes, which this disk or quota cannot give ({source}): \
              make room, or ask for less", path.display())]
     NoSpace {
-        /// The archive, or the file of a queue.
+        /// The archive, or the file of another structure.
         path: PathBuf,
         /// Its length; of an archive, that of all its files.
         needed_bytes: u64,
@@ -122,6 +125,14 @@ pub enum Error {
     #[error("{} is not a queue, it is {found}: give the directory that a queue was opened in",
             path.display())]
     NotAQueue {
+        /// The path that was opened.
+        path: PathBuf,
+        /// What is there instead.
+        found: Foreign,
+    },
+    /// Something else than a frozen vector.
+    #[error("{} is not a frozen vector, it is {found}", path.display())]
+    NotAFrozenVec {
         /// The path that was opened.
         path: PathBuf,
         /// What is there instead.
@@ -352,12 +363,21 @@ pub enum Error {
         expected: Box<str>,
     },
     /// The codec could not make bytes of an item.
-    #[error("the item could not be encoded, and is not in the queue: {source}")]
+    #[error("the item could not be encoded, and was not taken: {source}")]
     Encode {
         /// What the codec said.
         source: CodecError,
     },
-    /// The codec could not make an item of its bytes. They are here, and in the queue no more.
+    /// The codec could not make bytes of an item that a vector has in memory, so it and what is
+    /// behind it stay there.
+    #[error("item {index} could not be encoded, so it cannot leave memory: {source}")]
+    EncodeAt {
+        /// Index of the item.
+        index: u64,
+        /// What the codec said.
+        source: CodecError,
+    },
+    /// The codec could not make an item of its bytes. They are here; a queue has them no more.
     #[error("item {item} could not be decoded from its {} bytes: {source}", bytes.len())]
     Decode {
         /// Number of the item.
@@ -378,6 +398,25 @@ pub enum Error {
         /// Bytes that there may be.
         max: u64,
     },
+    /// The limit on the disk, or what others left of a shared one, does not suffice.
+    #[error(
+        "{needed_bytes} bytes of disk are needed, which the limits of {max_bytes} bytes in all do \
+             not leave: raise them, or keep less"
+    )]
+    DiskFull {
+        /// Bytes that the file would have had.
+        needed_bytes: u64,
+        /// The smallest limit on it.
+        max_bytes: u64,
+    },
+    /// Items take more memory than the caller wants to give.
+    #[error("the items take {found_bytes} bytes of memory or more, and {max_bytes} may be taken")]
+    OverLimit {
+        /// Bytes of the items that were looked at.
+        found_bytes: u64,
+        /// Bytes that there may be.
+        max_bytes: u64,
+    },
     /// A batch of more items than the queue may ever have.
     #[error(
         "a batch of {found} items is too long, the queue has at most {max}: push less at once, \
@@ -389,8 +428,8 @@ pub enum Error {
         /// Items that there may be.
         max: u64,
     },
-    /// What names a codec or the items of a queue is too long, or has a zero in it.
-    #[error("{tag:?} cannot name what is in a queue: at most {max_bytes} bytes can, and no zeros")]
+    /// What names a codec or the items is too long, or has a zero in it.
+    #[error("{tag:?} cannot name what is in here: at most {max_bytes} bytes can, and no zeros")]
     InvalidTag {
         /// The name.
         tag: Box<str>,
@@ -426,13 +465,22 @@ impl Error {
 
     /// For `map_err`: a file of so many bytes cannot be made; often there is no room.
     pub(crate) fn making(path: &Path, needed_bytes: u64) -> impl FnOnce(io::Error) -> Self {
+        Self::filling("create", path, needed_bytes)
+    }
+
+    /// For `map_err`: names the action; often there is no room for so many bytes.
+    pub(crate) fn filling(
+        action: &'static str,
+        path: &Path,
+        needed_bytes: u64,
+    ) -> impl FnOnce(io::Error) -> Self {
         move |source| match source.kind() {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded
             | io::ErrorKind::FileTooLarge => {
                 Self::NoSpace { path: path.into(), needed_bytes, source }
             }
-            _ => Self::io("create", path)(source),
+            _ => Self::io(action, path)(source),
         }
     }
 
@@ -442,78 +490,41 @@ impl Error {
     }
 }
 
-/// What is wrong with a block of bytes.
+/// A push that failed, with what was to be pushed.
 ///
 /// # Examples
 ///
 /// ```
-/// let wrong = ringkeep::Corruption::Checksum { found: 1, expected: 2 };
-/// assert_eq!(wrong.to_string(), "its checksum is 0x00000001 instead of 0x00000002");
+/// use ringkeep::{Bytes, Error, QueueOptions, WhenFull};
+///
+/// # let directory = tempfile::tempdir()?;
+/// let options = QueueOptions::new(Bytes).items_max(1).when_full(WhenFull::Reject);
+/// let queue = options.open(directory.path())?;
+/// queue.push(b"first".to_vec())?;
+/// let refused = queue.push(b"second".to_vec()).unwrap_err();
+/// assert!(matches!(*refused.source, Error::Full));
+/// assert_eq!(refused.item.as_deref(), Some(&b"second"[..]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Corruption {
-    /// The checksum over a block is not the stored one.
-    #[error("its checksum is {found:#010x} instead of {expected:#010x}")]
-    Checksum {
-        /// As stored.
-        found: u32,
-        /// As computed.
-        expected: u32,
-    },
-    /// A field has a value that no writer stores.
-    #[error("its field {field} is {value}, which is impossible")]
-    Field {
-        /// Name as in docs/FORMAT.md.
-        field: &'static str,
-        /// As stored.
-        value: u64,
-    },
-    /// Neither of the two checkpoint pages is valid.
-    #[error("neither checkpoint page is valid")]
-    NoCheckpoint,
+#[derive(thiserror::Error)]
+#[error("{source}")]
+pub struct PushError<I> {
+    /// What was to be pushed. `None` where it is in the queue all the same: it was stored, and the
+    /// sync after it failed.
+    pub item: Option<I>,
+    /// Why.
+    pub source: Box<Error>,
 }
 
-/// What was found where an archive, or a queue, should be.
-///
-/// # Examples
-///
-/// ```
-/// use ringkeep::{Error, Foreign, Ring};
-///
-/// let refused = Ring::open("/");
-/// assert!(matches!(refused, Err(Error::NotAnArchive { found: Foreign::Directory, .. })));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Foreign {
-    /// A directory.
-    Directory,
-    /// A device, a pipe or a socket.
-    Special,
-    /// A file without a single byte.
-    Empty,
-    /// A file whose first bytes are not an archive's.
-    File,
-    /// An archive, where a queue should be.
-    Archive,
-    /// A directory without a single file.
-    EmptyDirectory,
-    /// A directory that has no file of a queue.
-    OtherDirectory,
+impl<I> From<PushError<I>> for Error {
+    fn from(refused: PushError<I>) -> Self {
+        *refused.source
+    }
 }
 
-impl std::fmt::Display for Foreign {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Directory => "a directory",
-            Self::Special => "a device, a pipe or a socket",
-            Self::Empty => "an empty file",
-            Self::File => "some other file",
-            Self::Archive => "a ring archive",
-            Self::EmptyDirectory => "an empty directory",
-            Self::OtherDirectory => "a directory of other files",
-        })
+impl<I> fmt::Debug for PushError<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PushError").field("source", &self.source).finish_non_exhaustive()
     }
 }
 
@@ -531,8 +542,8 @@ pub(crate) const ARCHIVE_MAGIC: [u8; 8] = *b"RINGKEEP";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArchiveId(pub [u8; 16]);
 
-impl std::fmt::Display for ArchiveId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for ArchiveId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }

@@ -12,6 +12,7 @@ mod error;
 mod planted;
 mod queue;
 mod ring;
+mod spill_vec;
 
 pub use disk::budget::{DiskBudget, MemoryBudget};
 pub use disk::codec::{Bytes, Codec, Postcard};
@@ -19,7 +20,8 @@ pub use disk::compression::Compression;
 pub use disk::latency::Latency;
 pub use disk::log::recover::{Recovery, RecoveryReport};
 pub use disk::sync::SyncPolicy;
-pub use error::{ArchiveId, CodecError, Corruption, Error, Foreign, Result};
+pub use error::{ArchiveId, CodecError, Corruption, Error, Foreign, PushError, Result};
+pub use queue::Queue;
 pub use queue::delivery::Delivery;
 pub use queue::inspect::{QueueFiles, QueueFilesStats, QueueKind};
 pub use queue::items::{QueueDamage, QueueItems, QueuedItem};
@@ -28,7 +30,6 @@ pub use queue::metrics::QueueMetrics;
 pub use queue::options::{Mode, QueueOptions, WhenFull};
 pub use queue::stats::{QueueLatencies, QueueStats};
 pub use queue::verify::{QueueVerifyEvent, QueueVerifyReport};
-pub use queue::{PushError, Queue};
 pub use ring::batch::ReadBatch;
 pub use ring::choices::{Io, Prefetch};
 pub use ring::lookup::{Geometry, GeometryError};
@@ -46,6 +47,15 @@ pub use ring::tailer::{AfterLap, Start, Tailed, Tailer};
 #[cfg(feature = "zerocopy")]
 pub use ring::typed::{TypedProducer, TypedRecord, TypedRecords, TypedRing};
 pub use ring::verify::{Damage, VerifyEvent, VerifyReport};
+pub use spill_vec::SpillVec;
+pub use spill_vec::frozen::{FrozenIter, FrozenVec};
+pub use spill_vec::into_iter::IntoIter as SpillVecIntoIter;
+pub use spill_vec::item::ItemRef;
+pub use spill_vec::iter::Iter as SpillVecIter;
+pub use spill_vec::measure::MemSize;
+pub use spill_vec::options::SpillVecOptions;
+pub use spill_vec::refused::SpillVecError;
+pub use spill_vec::stats::{SpillVecStats, SpillWarning};
 
 #[cfg(feature = "test-util")]
 pub use disk::{

@@ -6,6 +6,8 @@ use std::{fs, path::Path};
 mod edits;
 #[path = "../fuzz/bodies/open_any_bytes.rs"]
 mod open_any_bytes;
+#[path = "../fuzz/bodies/open_any_frozen.rs"]
+mod open_any_frozen;
 #[path = "../fuzz/bodies/open_any_queue.rs"]
 mod open_any_queue;
 #[path = "../fuzz/bodies/operations.rs"]
@@ -40,6 +42,35 @@ fn every_seed_of_open_any_queue_ends_in_values_or_errors() {
     for (name, data) in seeds {
         println!("{name}");
         open_any_queue::open_any_queue(&data);
+    }
+}
+
+#[test]
+fn every_seed_of_open_any_frozen_ends_in_values_or_errors() {
+    let seeds = corpus("open_any_frozen");
+    assert!(seeds.len() >= 10, "only {} seeds", seeds.len());
+    for (name, data) in seeds {
+        println!("{name}");
+        for how in 0..=255 {
+            let mut changed = data.clone();
+            changed[0] ^= how;
+            open_any_frozen::open_any_frozen(&changed);
+        }
+    }
+}
+
+#[test]
+fn boundary_values_in_every_field_of_a_frozen_file_end_in_values_or_errors() {
+    // The header, the first frame, and the index, with checksums that were made right again.
+    for offset in (0..64).chain(512..700).chain(700..1500_u16).step_by(4) {
+        for byte in [0x00, 0x01, 0x3F, 0x80, 0xFF] {
+            let [low, high] = offset.to_le_bytes();
+            for how in [0b0010_0011, 0b0010_0111] {
+                let edit = [how, 0, low, high, 4, byte, byte, byte, byte];
+                open_any_frozen::open_any_frozen(&edit);
+                open_any_frozen::open_any_frozen(&edit[..edit.len() - 3]);
+            }
+        }
     }
 }
 

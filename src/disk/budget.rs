@@ -16,12 +16,12 @@ use std::{
 
 use parking_lot::ReentrantMutex;
 
-/// Memory that queues share: together they keep no more items in it than it has room for.
+/// Memory that structures share: together they keep no more items in it than it has room for.
 ///
 /// From 80 % on a tenth of it is moved to the disk, from 90 % on half of it, out of those queues
 /// that have the most; one with nothing on the disk yet keeps half of an equal share. Items that
-/// are handed out stay in memory: where all of it is, what is pushed goes to the disk. Clones are
-/// the same budget.
+/// are handed out stay in memory: where all of it is, what is pushed goes to the disk. A vector
+/// moves to the disk when it finds no more. Clones are the same budget.
 ///
 /// # Examples
 ///
@@ -48,9 +48,10 @@ pub struct MemoryBudget {
 /// Taken again by a thread that asks for memory while it is asked for some.
 type Members = ReentrantMutex<RefCell<Vec<Weak<dyn Member>>>>;
 
-/// Disk that queues share: together their segments take no more of it.
+/// Disk that structures share: together their files take no more of it.
 ///
-/// A queue whose segment finds no room in it is full. Clones are the same budget.
+/// A queue whose segment finds no room in it is full, and a vector refuses items. Clones are the
+/// same budget.
 ///
 /// # Examples
 ///

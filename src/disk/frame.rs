@@ -156,6 +156,12 @@ impl FrameHeader {
         if left == 0 { Ok(()) } else { Err(Corruption::Field { field: "lengths", value: left }) }
     }
 
+    /// Bytes of each item of a body that was checked.
+    pub(crate) fn lengths<'a>(&self, body: &'a [u8]) -> impl Iterator<Item = u32> + use<'a> {
+        let lengths = body[..self.count as usize * LENGTH_BYTES].chunks_exact(LENGTH_BYTES);
+        lengths.map(|length| u32::from_le_bytes(std::array::from_fn(|i| length[i])))
+    }
+
     /// Where in a body that was checked an item begins, by its place in the frame.
     pub(crate) fn offset_of(&self, body: &[u8], place: u64) -> usize {
         let count = self.count as usize;
@@ -235,6 +241,11 @@ impl FrameBuilder {
         self.bytes[at..at + LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
         self.added += 1;
         Ok(())
+    }
+
+    /// Memory that it takes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.bytes.capacity() + self.packed.capacity()
     }
 
     /// Bytes of the body so far.

@@ -13,6 +13,7 @@ pub(crate) mod meter;
 pub(crate) mod poison;
 pub(crate) mod raw;
 pub(crate) mod real;
+pub(crate) mod scratch;
 pub(crate) mod seam;
 pub(crate) mod segment;
 #[cfg(feature = "test-util")]

@@ -76,6 +76,29 @@ impl RealDisk {
         Ok(self.file(options.custom_flags(libc::O_NOFOLLOW).open(path)?))
     }
 
+    pub(crate) fn open_unnamed(&self, directory: &Path, mode: u32) -> io::Result<RealFile> {
+        let mut options = fs::OpenOptions::new();
+        // Exclusive: it can never get a name.
+        options.read(true).write(true).mode(mode).custom_flags(libc::O_TMPFILE | libc::O_EXCL);
+        match options.open(directory) {
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR)) => {
+                self.open_and_remove(directory, mode)
+            }
+            other => Ok(self.file(other?)),
+        }
+    }
+
+    /// Where a file system has no files without a name: one that loses it at once.
+    fn open_and_remove(&self, directory: &Path, mode: u32) -> io::Result<RealFile> {
+        let mut number = [0; 16];
+        self.random_bytes(&mut number)?;
+        let path = directory.join(format!(".ringkeep-{:032x}", u128::from_le_bytes(number)));
+        let mut options = fs::OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).mode(mode).open(&path)?;
+        fs::remove_file(&path)?;
+        Ok(self.file(file))
+    }
+
     pub(crate) fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
             // Not every file system can do that in one step; a second name never replaces either.
@@ -202,6 +225,29 @@ impl RealFile {
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => Ok(()),
             other => Ok(other?),
         }
+    }
+
+    pub(crate) fn extend(&self, length: u64) -> io::Result<()> {
+        let before = self.length()?;
+        let more = length.saturating_sub(before);
+        let extend = || rustix::fs::fallocate(&self.file, FallocateFlags::empty(), before, more);
+        match rustix::io::retry_on_intr(extend) {
+            // Space is found when it is written to, or that fails.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.file.set_len(length),
+            Err(error) => {
+                // Some of it may have been found.
+                let _ = self.file.set_len(before);
+                Err(error.into())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    pub(crate) fn punch(&self, bytes: Range<u64>) -> io::Result<()> {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let length = bytes.end - bytes.start;
+        let punch = || rustix::fs::fallocate(&self.file, flags, bytes.start, length);
+        Ok(rustix::io::retry_on_intr(punch)?)
     }
 
     pub(crate) fn truncate(&self, length: u64) -> io::Result<()> {
@@ -358,7 +404,23 @@ fn resident_of(smaps: &str, mappings: &[Range<usize>]) -> io::Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::resident_of;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use super::{RealDisk, resident_of};
+
+    #[test]
+    fn a_file_without_a_name_is_private_whether_it_ever_had_one_or_not() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let disk = RealDisk::default();
+        let unnamed = disk.open_unnamed(directory.path(), 0o600).expect("a file");
+        let removed = disk.open_and_remove(directory.path(), 0o600).expect("a file");
+        for file in [unnamed, removed] {
+            let mode = file.file.metadata().expect("it is open").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+            file.write_at(b"bytes", 0).expect("there is room");
+        }
+        assert_eq!(fs::read_dir(directory.path()).expect("a directory").count(), 0);
+    }
 
     #[test]
     fn resident_bytes_are_those_of_the_mappings_asked_for() {

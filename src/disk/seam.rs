@@ -110,6 +110,15 @@ impl Disk {
         }
     }
 
+    /// Opens a file without a name, which ends with the last process that has it open.
+    pub(crate) fn open_unnamed(&self, directory: &Path, mode: u32) -> io::Result<File> {
+        match self {
+            Self::Real(disk) => disk.open_unnamed(directory, mode).map(File::Real),
+            #[cfg(feature = "test-util")]
+            Self::Sim(disk) => disk.open_unnamed(directory).map(File::Sim),
+        }
+    }
+
     /// Gives a file its new name, unless that name is taken: `AlreadyExists`.
     pub(crate) fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         dispatch!(self: Self, disk => disk.rename_new(from, to))
@@ -208,6 +217,17 @@ impl File {
         dispatch!(self: Self, file => file.allocate(length))
     }
 
+    /// Makes the file longer, by zeros on space of their own; what it holds stays. Nobody has it
+    /// mapped.
+    pub(crate) fn extend(&self, length: u64) -> io::Result<()> {
+        dispatch!(self: Self, file => file.extend(length))
+    }
+
+    /// Gives back the space of a range, which reads as zeros from now on.
+    pub(crate) fn punch(&self, bytes: Range<u64>) -> io::Result<()> {
+        dispatch!(self: Self, file => file.punch(bytes))
+    }
+
     /// Gives back the space behind the first `length` bytes.
     pub(crate) fn truncate(&self, length: u64) -> io::Result<()> {
         dispatch!(self: Self, file => file.truncate(length))
@@ -302,6 +322,13 @@ fn network_file_system(kind: u64) -> Option<&'static str> {
         0x7461_636F => "OCFS2",
         _ => return None,
     })
+}
+
+/// Whether files there are memory, by another name.
+pub(crate) fn is_memory_file_system(kind: u64) -> bool {
+    const TMPFS: u64 = 0x0102_1994;
+    const RAMFS: u64 = 0x8584_58F6;
+    matches!(kind & 0xFFFF_FFFF, TMPFS | RAMFS)
 }
 
 /// Locks and mappings do not work across machines.

@@ -145,7 +145,7 @@ impl SegmentHeader {
 }
 
 /// Text up to the first zero.
-fn name_of(bytes: &[u8]) -> Option<Box<str>> {
+pub(crate) fn name_of(bytes: &[u8]) -> Option<Box<str>> {
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
     std::str::from_utf8(&bytes[..end]).ok().map(Into::into)
 }

@@ -31,7 +31,6 @@ use std::{fmt, sync::Arc, time::Duration};
 use self::{
     core::{Core, Wait},
     delivery::Delivery,
-    push::Refused,
     ticker::Ticker,
 };
 use crate::{
@@ -39,7 +38,7 @@ use crate::{
         budget::Membership,
         codec::{Codec, Postcard},
     },
-    error::{Error, Result},
+    error::{Error, PushError, Result},
 };
 
 /// A queue of items of any size: strictly first in, first out, bounded in memory, and larger than
@@ -81,56 +80,6 @@ pub struct Queue<T, C: Codec<T> = Postcard> {
     ticker: Option<Arc<Ticker>>,
     /// Among those who share memory.
     membership: Option<Arc<Membership>>,
-}
-
-/// A push that failed, with what was to be pushed.
-///
-/// # Examples
-///
-/// ```
-/// use ringkeep::{Bytes, Error, QueueOptions, WhenFull};
-///
-/// # let directory = tempfile::tempdir()?;
-/// let options = QueueOptions::new(Bytes).items_max(1).when_full(WhenFull::Reject);
-/// let queue = options.open(directory.path())?;
-/// queue.push(b"first".to_vec())?;
-/// let refused = queue.push(b"second".to_vec()).unwrap_err();
-/// assert!(matches!(*refused.source, Error::Full));
-/// assert_eq!(refused.item.as_deref(), Some(&b"second"[..]));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(thiserror::Error)]
-#[error("{source}")]
-pub struct PushError<I> {
-    /// What was to be pushed. `None` where it is in the queue all the same: it was stored, and the
-    /// sync after it failed.
-    pub item: Option<I>,
-    /// Why.
-    pub source: Box<Error>,
-}
-
-impl<I> From<PushError<I>> for Error {
-    fn from(refused: PushError<I>) -> Self {
-        *refused.source
-    }
-}
-
-impl<T> From<Refused<[T; 1]>> for PushError<T> {
-    fn from(Refused { items, source }: Refused<[T; 1]>) -> Self {
-        Self { item: items.map(|[item]| item), source: source.into() }
-    }
-}
-
-impl<T> From<Refused<Vec<T>>> for PushError<Vec<T>> {
-    fn from(Refused { items, source }: Refused<Vec<T>>) -> Self {
-        Self { item: items, source: source.into() }
-    }
-}
-
-impl<I> fmt::Debug for PushError<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PushError").field("source", &self.source).finish_non_exhaustive()
-    }
 }
 
 impl<T, C: Codec<T>> Queue<T, C> {

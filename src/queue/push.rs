@@ -16,7 +16,7 @@ use crate::{
         locks::MutexGuard,
         log::{Position, writer::LogWriter},
     },
-    error::{Error, Result},
+    error::{Error, PushError, Result},
 };
 
 /// Items that are pushed together.
@@ -43,6 +43,18 @@ impl<T> Items<T> for Vec<T> {
 pub(super) struct Refused<I> {
     pub(super) items: Option<I>,
     pub(super) source: Error,
+}
+
+impl<T> From<Refused<[T; 1]>> for PushError<T> {
+    fn from(Refused { items, source }: Refused<[T; 1]>) -> Self {
+        Self { item: items.map(|[item]| item), source: source.into() }
+    }
+}
+
+impl<T> From<Refused<Vec<T>>> for PushError<Vec<T>> {
+    fn from(Refused { items, source }: Refused<Vec<T>>) -> Self {
+        Self { item: items, source: source.into() }
+    }
 }
 
 /// Bytes of items; of one of them without memory of its own.

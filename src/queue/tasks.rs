@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 
 use super::{
-    PushError, Queue,
+    Queue,
     core::{LOOK_AGAIN, Wait, Waited},
     delivery::Delivery,
     options::WhenFull,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     disk::codec::Codec,
-    error::{Error, Result},
+    error::{Error, PushError, Result},
 };
 
 impl<T: Send + 'static, C: Codec<T>> Queue<T, C> {

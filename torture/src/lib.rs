@@ -10,6 +10,7 @@ pub mod errors;
 pub mod filesystem;
 pub mod form;
 pub mod kill;
+pub mod outgrow;
 pub mod planted;
 pub mod power_cut;
 pub mod queue;

@@ -17,7 +17,7 @@ use ringkeep_torture::filesystem;
 use ringkeep_torture::{
     damage, errors,
     kill::{self, child},
-    planted,
+    outgrow, planted,
     power_cut::{self, Plan, exhaustive},
     queue::{
         self,
@@ -110,6 +110,16 @@ enum Layer {
         #[arg(long, default_value_t = 5, value_parser = up_to(1000))]
         consumers: u16,
     },
+    /// A vector many times as large as its memory, on real files in TMPDIR: contents, order, and
+    /// memory as the kernel counts it.
+    Outgrow {
+        /// Items of 200 bytes.
+        #[arg(long, default_value_t = 20_000_000)]
+        items: u64,
+        /// MiB of memory that they may take; the process may take twice as much.
+        #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = up_to(1024))]
+        budget: u16,
+    },
     /// Known bugs, one at a time, and which layer catches each. Builds with cargo.
     Planted {
         /// Only these.
@@ -160,6 +170,9 @@ fn main() -> ExitCode {
             let budget_bytes = usize::from(budget) << 20;
             let (producers, consumers) = (producers.into(), consumers.into());
             stress::run(&Load { seconds, budget_bytes, producers, consumers })
+        }
+        &Layer::Outgrow { items, budget } => {
+            outgrow::run(&outgrow::Load { items, budget_bytes: u64::from(budget) << 20 })
         }
         Layer::Planted { names } => plant(names),
         #[cfg(feature = "filesystem")]

@@ -1,4 +1,5 @@
-//! Ratios to other crates that do the same job: `cargo run --release -p ringkeep-peers -- queue`.
+//! Ratios to other crates that do the same job: `cargo run --release -p ringkeep-peers -- queue`,
+//! or `-- spill`.
 //!
 //! All sides run in one process, in one directory, in rounds that alternate their order, so that a
 //! noisy machine disturbs all of them alike. What counts is the ratio to ringkeep within a round:
@@ -7,6 +8,7 @@
 //! and is no failure.
 
 mod queue;
+mod spill;
 mod table;
 
 use std::{
@@ -47,6 +49,9 @@ enum Structure {
         #[arg(long, value_enum)]
         scenario: Option<Scenario>,
     },
+    /// The spill vector, beside `Vec`, extsort, a plain file of encoded items, and JSON lines with
+    /// their offsets.
+    Spill,
 }
 
 fn main() -> ExitCode {
@@ -69,6 +74,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         Structure::Queue { scenario } => {
             queue::run(directory.path(), arguments.quick, scenario, &mut report)?;
         }
+        Structure::Spill => spill::run(directory.path(), arguments.quick, &mut report)?,
     }
     tell(&report, arguments.json).map_err(|error| format!("cannot print the table: {error}"))?;
     Ok(())

@@ -75,6 +75,12 @@ impl Work {
         Spread::of(samples.ns.iter().zip(ours).map(|(side, ours)| side / ours).collect())
     }
 
+    /// How many times as long as ringkeep this side takes, if it is there.
+    pub(crate) fn ratio_to(&self, name: &str) -> Option<f64> {
+        let samples = self.sides.iter().find(|samples| samples.name == name)?;
+        Some(self.ratio(samples).median)
+    }
+
     /// The peer that takes least, and its ratio to ringkeep.
     pub(crate) fn best_peer(&self) -> Option<(&'static str, f64)> {
         let peers = self.sides.iter().filter(|samples| samples.role == Role::Peer);

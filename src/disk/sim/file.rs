@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, atomic::Ordering::SeqCst},
 };
 
-use super::{Mapping, SimDisk, file_id};
+use super::{Mapping, SimDisk, file_id, state::Inode};
 use crate::disk::{
     raw::{Cached, Heap, Region},
     seam::{Access, FileId, FileKind},
@@ -53,6 +53,26 @@ impl SimFile {
             inode.length = length;
             inode.durable = vec![0; length];
             inode.versions.clear();
+            Ok(())
+        })
+    }
+
+    pub(crate) fn extend(&self, length: u64) -> io::Result<()> {
+        let length = usize::try_from(length).map_err(io::Error::other)?;
+        self.disk.change(|state| {
+            if state.no_space {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            state.extend(self.inode, length);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn punch(&self, bytes: Range<u64>) -> io::Result<()> {
+        let begin = usize::try_from(bytes.start).map_err(io::Error::other)?;
+        let end = usize::try_from(bytes.end).map_err(io::Error::other)?;
+        self.disk.change(|state| {
+            state.punch(self.inode, begin..end);
             Ok(())
         })
     }
@@ -176,5 +196,10 @@ impl SimFile {
 impl Drop for SimFile {
     fn drop(&mut self) {
         let _ = self.unlock();
+        let mut state = self.disk.shared.state.lock();
+        let inode = &mut state.inodes[self.inode];
+        if inode.is_unnamed {
+            *inode = Inode::new();
+        }
     }
 }

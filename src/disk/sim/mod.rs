@@ -153,6 +153,33 @@ impl SimDisk {
         state.inodes[inode].overwrite(offset, bytes);
     }
 
+    /// How many bytes each file without a name has that somebody has open.
+    #[must_use]
+    pub fn unnamed_files(&self) -> Vec<usize> {
+        let state = self.shared.state.lock();
+        let unnamed = state.inodes.iter().filter(|inode| inode.is_unnamed);
+        unnamed.map(|inode| inode.length).collect()
+    }
+
+    /// Flips a bit of the byte at `offset` of every file without a name that is so long.
+    pub fn flip_unnamed(&self, offset: usize, bit: u32) {
+        let mut byte = [0];
+        let state = self.shared.state.lock();
+        let longer = |inode: &&Inode| inode.is_unnamed && inode.length > offset;
+        for inode in state.inodes.iter().filter(longer) {
+            inode.cache.load(offset, &mut byte);
+            inode.cache.put(offset, &[byte[0] ^ (1 << bit)]);
+        }
+    }
+
+    /// Cuts every file without a name short.
+    pub fn cut_unnamed(&self, length: usize) {
+        let mut state = self.shared.state.lock();
+        for inode in state.inodes.iter_mut().filter(|inode| inode.is_unnamed) {
+            inode.length = inode.length.min(length);
+        }
+    }
+
     /// Cuts a file short, or gives it back the length it had.
     ///
     /// # Panics
@@ -352,6 +379,14 @@ impl SimDisk {
                 state.rename(Rename { from: None, to: Some((path.into(), inode)) });
                 Ok(inode)
             })
+        })?;
+        Ok(self.file(inode))
+    }
+
+    pub(crate) fn open_unnamed(&self, _directory: &Path) -> io::Result<SimFile> {
+        let inode = self.change(|state| {
+            state.inodes.push(Inode { is_unnamed: true, ..Inode::new() });
+            Ok(state.inodes.len() - 1)
         })?;
         Ok(self.file(inode))
     }

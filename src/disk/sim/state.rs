@@ -64,6 +64,8 @@ pub(super) struct Inode {
     /// What each sector was since the last sync; the last one is in the cache.
     pub(super) versions: BTreeMap<usize, Vec<Vec<u8>>>,
     pub(super) lock: Option<(u64, Arc<Process>)>,
+    /// It goes when it is closed.
+    pub(super) is_unnamed: bool,
 }
 
 impl State {
@@ -195,6 +197,25 @@ impl State {
         }
     }
 
+    /// Makes a file longer; nobody has it mapped.
+    pub(super) fn extend(&mut self, inode: usize, length: usize) {
+        let inode = &mut self.inodes[inode];
+        let mut bytes = vec![0; inode.length];
+        inode.cache.load(0, &mut bytes);
+        inode.cache = Heap::new(length);
+        inode.cache.put(0, &bytes);
+        inode.length = length;
+    }
+
+    /// Fills a range with zeros.
+    pub(super) fn punch(&mut self, inode: usize, bytes: Range<usize>) {
+        let end = bytes.end.min(self.inodes[inode].length);
+        if bytes.start < end {
+            self.inodes[inode].cache.put(bytes.start, &vec![0; end - bytes.start]);
+            self.remember(inode, bytes.start, end - bytes.start);
+        }
+    }
+
     pub(super) fn sync(&mut self, inode: usize, offset: usize, length: usize) -> io::Result<()> {
         let bytes = self.sector_bytes;
         let failed = std::mem::take(&mut self.fail_next_sync);
@@ -229,6 +250,7 @@ impl Inode {
             durable: Vec::new(),
             versions: BTreeMap::new(),
             lock: None,
+            is_unnamed: false,
         }
     }
 

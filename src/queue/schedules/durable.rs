@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     disk::{locks::let_time_pass, sim::SimDisk, sync::SyncPolicy},
-    error::{Error, Result},
-    queue::{PushError, options::Mode},
+    error::{Error, PushError, Result},
+    queue::options::Mode,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);

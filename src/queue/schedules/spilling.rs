@@ -10,11 +10,8 @@ use super::{
 };
 use crate::{
     disk::{locks::let_time_pass, sim::SimDisk, sync::SyncPolicy},
-    error::Error,
-    queue::{
-        PushError,
-        options::{Mode, WhenFull},
-    },
+    error::{Error, PushError},
+    queue::options::{Mode, WhenFull},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
