@@ -10,6 +10,7 @@ pub(crate) mod log;
 pub(crate) mod mark;
 #[cfg(feature = "test-util")]
 pub(crate) mod meter;
+pub(crate) mod naming;
 pub(crate) mod poison;
 pub(crate) mod raw;
 pub(crate) mod real;

@@ -54,8 +54,8 @@ impl Scratch {
     }
 
     /// A new, empty file that has a name.
-    pub(crate) fn over(file: File, path: &Path) -> Self {
-        Self { file: Arc::new(file), path: path.into(), length: 0, punched: 0, limits: Vec::new() }
+    pub(crate) fn over(file: Arc<File>, path: &Path) -> Self {
+        Self { file, path: path.into(), length: 0, punched: 0, limits: Vec::new() }
     }
 
     pub(crate) fn file(&self) -> &Arc<File> {

@@ -23,7 +23,7 @@
 use std::ffi::OsStr;
 
 use super::{compression::Compression, frame::NUMBER_END, tail::COPIES_END};
-use crate::error::Corruption;
+use crate::error::{Corruption, Error};
 
 /// Bytes of a segment's header.
 pub(crate) const SEGMENT_HEADER_BYTES: usize = 512;
@@ -142,6 +142,14 @@ impl SegmentHeader {
             compression,
         })
     }
+}
+
+/// Refuses a name that a header cannot hold.
+pub(crate) fn check_name(name: &str) -> Result<(), Error> {
+    if name.len() > NAME_BYTES || name.contains('\0') {
+        return Err(Error::InvalidTag { tag: name.into(), max_bytes: NAME_BYTES });
+    }
+    Ok(())
 }
 
 /// Text up to the first zero.

@@ -25,7 +25,7 @@ use crate::{
         },
         mark::{Mark, MarkFile},
         seam::{BootId, Disk, File, refuse_network_file_system},
-        segment::{LogIdentity, LogKind, NAME_BYTES, name_of_segment},
+        segment::{LogIdentity, LogKind, check_name, name_of_segment},
     },
     error::{Error, Result},
 };
@@ -42,11 +42,8 @@ where
 {
     let options = settled(options);
     let QueueOptions { codec, tag, mode, recovery, disk, .. } = &options;
-    for name in [codec.name(), tag] {
-        if name.len() > NAME_BYTES || name.contains('\0') {
-            return Err(Error::InvalidTag { tag: name.into(), max_bytes: NAME_BYTES });
-        }
-    }
+    check_name(codec.name())?;
+    check_name(tag)?;
     disk.create_directory(directory).map_err(Error::io("create", directory))?;
     let kind = disk.file_system_type(directory).map_err(Error::io("look at", directory))?;
     refuse_network_file_system(kind, directory)?;

@@ -392,14 +392,6 @@ pub(crate) fn with_range(ranges: &[CrashRange], new: CrashRange, oldest: u64) ->
     joined
 }
 
-/// The directory that a path's name lies in.
-pub(crate) fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
 /// Reads and checks an identity page; nothing else in the file was trusted before.
 pub(crate) fn read_identity(file: &File, path: &Path) -> Result<Identity> {
     let foreign = |found| Error::NotAnArchive { path: path.into(), found };

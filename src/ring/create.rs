@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{
-    archive::{Archive, directory_of, read_identity},
+    archive::{Archive, read_identity},
     budget::Budget,
     choices::Opening,
     layout::{self, CHECKPOINTS, Checkpoint, Identity, file_bytes},
@@ -23,13 +23,13 @@ use super::{
     shards::shard_path,
 };
 use crate::{
-    disk::seam::{Access, Disk, File, refuse_network_file_system},
+    disk::{
+        naming::{TEMPORARY, create_locked, directory_of, give_name, refuse_existing, temporary},
+        seam::{Access, Disk, File, refuse_network_file_system},
+    },
     error::{ArchiveId, Error, Result},
     planted::planted,
 };
-
-const TEMPORARY: &str = ".ringkeep-new";
-const TRIES_MAX: u32 = 100;
 
 /// What is to be made.
 #[derive(Debug)]
@@ -90,30 +90,9 @@ impl Drop for Made {
     }
 }
 
-fn refuse_existing(disk: &Disk, path: &Path) -> Result<()> {
-    match disk.identify(path) {
-        Ok(_) => Err(Error::AlreadyExists { path: path.into() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Error::io("look at", path)(error)),
-    }
-}
-
 fn lock_first_file(disk: &Disk, path: &Path, blueprint: &Blueprint) -> Result<Made> {
-    let temporary = temporary(path);
-    for _ in 0..TRIES_MAX {
-        let file = disk.create(&temporary, blueprint.mode);
-        let file = file.map_err(making(path, &blueprint.geometry))?;
-        if !file.try_lock().map_err(Error::io("lock", &temporary))? {
-            return Err(Error::Locked { path: path.into() });
-        }
-        // Between opening and locking, its owner may have finished and renamed it.
-        let id = file.id().map_err(Error::io("look at", &temporary))?;
-        if disk.identify(&temporary).is_ok_and(|now| now == id) {
-            let (disk, paths) = (disk.clone(), vec![temporary]);
-            return Ok(Made { disk, first: Arc::new(file), paths });
-        }
-    }
-    Err(Error::Locked { path: path.into() })
+    let file = create_locked(disk, path, blueprint.mode, blueprint.geometry.bytes_on_disk())?;
+    Ok(Made { disk: disk.clone(), first: Arc::new(file), paths: vec![temporary(path)] })
 }
 
 fn build(disk: &Disk, path: &Path, blueprint: &Blueprint, made: &mut Made) -> Result<()> {
@@ -131,13 +110,13 @@ fn build(disk: &Disk, path: &Path, blueprint: &Blueprint, made: &mut Made) -> Re
         filled.map_err(making(path, geometry))?;
     }
     for (shard, place) in (0..geometry.shards).zip(0..).skip(1) {
-        give_name(disk, &shard_path(path, shard), &mut made.paths[place])?;
+        name(disk, &shard_path(path, shard), &mut made.paths[place])?;
     }
     // Before the last name: an archive that has it has all its files, whatever names a power cut
     // keeps.
     let directory = directory_of(path);
     disk.sync_directory(directory).map_err(Error::io("sync", directory))?;
-    give_name(disk, path, &mut made.paths[0])?;
+    name(disk, path, &mut made.paths[0])?;
     if planted("names_not_synced") {
         return Ok(());
     }
@@ -176,11 +155,9 @@ fn fill(file: &File, identity: &Identity) -> io::Result<()> {
     file.sync()
 }
 
-fn give_name(disk: &Disk, name: &Path, file: &mut PathBuf) -> Result<()> {
-    disk.rename_new(file, name).map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => Error::AlreadyExists { path: name.into() },
-        _ => Error::io("name", name)(source),
-    })?;
+/// Gives a file its name, and remembers it.
+fn name(disk: &Disk, name: &Path, file: &mut PathBuf) -> Result<()> {
+    give_name(disk, file, name)?;
     *file = name.into();
     Ok(())
 }
@@ -243,12 +220,6 @@ fn holds_zeros(file: &File, identity: &Identity) -> io::Result<bool> {
         at += length as u64;
     }
     Ok(true)
-}
-
-fn temporary(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(TEMPORARY);
-    name.into()
 }
 
 impl Geometry {

@@ -14,7 +14,7 @@
 use std::ops::Range;
 
 use super::{
-    archive::{Archive, View, directory_of, with_range},
+    archive::{Archive, View, with_range},
     checkpoints::{Checkpoints, newest_checkpoint, step_max},
     create::making,
     cursors::HotPage,
@@ -24,7 +24,7 @@ use super::{
     slot::{self, Content},
 };
 use crate::{
-    disk::seam::Access,
+    disk::{naming::directory_of, seam::Access},
     error::{Error, Result},
     planted::planted,
 };

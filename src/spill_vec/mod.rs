@@ -451,10 +451,7 @@ impl<T, C: Codec<T>> SpillVec<T, C> {
     /// ```
     pub fn into_vec(mut self, bytes_max: u64) -> Result<Vec<T>, SpillVecError<T, C>> {
         match self.read_all(bytes_max) {
-            Ok(mut items) if items.is_empty() => {
-                items = self.memory.take();
-                Ok(items)
-            }
+            Ok(items) if items.is_empty() => Ok(self.memory.take()),
             Ok(mut items) => {
                 items.append(&mut self.memory.take());
                 Ok(items)

@@ -16,7 +16,7 @@ use crate::{
         compression::Compression,
         scratch::Scratch,
         seam::{Disk, is_memory_file_system},
-        segment::NAME_BYTES,
+        segment::check_name,
     },
     error::{Error, Result},
 };
@@ -357,12 +357,8 @@ impl<C> SpillVecOptions<C> {
     where
         C: Codec<T>,
     {
-        for name in [self.codec.name(), &self.tag] {
-            if name.len() > NAME_BYTES || name.contains('\0') {
-                return Err(Error::InvalidTag { tag: name.into(), max_bytes: NAME_BYTES });
-            }
-        }
-        Ok(())
+        check_name(self.codec.name())?;
+        check_name(&self.tag)
     }
 
     pub(super) fn into_vec<T>(self, measure: Measure<T>) -> SpillVec<T, C>

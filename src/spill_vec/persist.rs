@@ -1,18 +1,7 @@
-//! Writing a vector to a file that stays.
-//!
-//! 1. A temporary file beside the one to be is made and locked: whoever holds the lock writes it.
-//! 2. Frames are copied as they are, each checked; what is in memory follows in frames of its own.
-//! 3. The index, and the header last; then a sync.
-//! 4. The file gets its name, which replaces nothing, and the directory is synced.
-//!
-//! An error removes what there is. A process that dies leaves the temporary file at most, which the
-//! next one that writes the same file takes over.
+//! Writing a vector to a file that stays: frames are copied as they are, each checked; what is in
+//! memory follows in frames of its own; then the index, and the header last.
 
-use std::{
-    ffi::OsString,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{path::Path, sync::Arc};
 
 use super::{
     SpillVec,
@@ -24,85 +13,23 @@ use super::{
 use crate::{
     disk::{
         codec::Codec,
+        naming,
         scratch::{MODE, Scratch},
-        seam::{Disk, File},
     },
-    error::{Error, Result},
+    error::Result,
 };
 
-const TEMPORARY: &str = ".ringkeep-new";
-const TRIES_MAX: u32 = 100;
 /// Entries of the index that are written at once.
 const ENTRIES: usize = 8192;
 
-/// A file under the name that it has now. Dropped, it is removed.
-struct Made<'a> {
-    disk: &'a Disk,
-    name: Option<PathBuf>,
-}
-
-impl Drop for Made<'_> {
-    fn drop(&mut self) {
-        if let Some(name) = &self.name {
-            // What cannot be removed is taken over by the next one.
-            let _ = self.disk.remove(name);
-        }
-    }
-}
-
 pub(super) fn persist<T, C: Codec<T>>(vec: &SpillVec<T, C>, path: &Path) -> Result<()> {
     let disk = &vec.settings.disk;
-    refuse_existing(disk, path)?;
-    let (file, mut made) = make(disk, path)?;
-    // A file that was finished before this one was locked.
-    refuse_existing(disk, path)?;
-    let temporary = made.name.clone().unwrap_or_default();
-    file.truncate(0).map_err(Error::io("shorten", &temporary))?;
-    let scratch = Scratch::over(file, &temporary);
-    let mut store = Store::new(disk, scratch, HEADER_BYTES as u64, vec.settings.shape)?;
-    copy(vec, &mut store)?;
-    finish(vec, &mut store)?;
-    store.frames.file.sync().map_err(Error::io("sync", &temporary))?;
-    let renamed = disk.rename_new(&temporary, path);
-    renamed.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Error::AlreadyExists { path: path.into() },
-        _ => Error::io("name", path)(error),
-    })?;
-    made.name = Some(path.into());
-    let directory = directory_of(path);
-    disk.sync_directory(directory).map_err(Error::io("sync", directory))?;
-    made.name = None;
-    Ok(())
-}
-
-fn refuse_existing(disk: &Disk, path: &Path) -> Result<()> {
-    match disk.identify(path) {
-        Ok(_) => Err(Error::AlreadyExists { path: path.into() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(Error::io("look at", path)(error)),
-    }
-}
-
-/// The temporary file, locked.
-fn make<'a>(disk: &'a Disk, path: &Path) -> Result<(File, Made<'a>)> {
-    let mut name = OsString::from(path);
-    name.push(TEMPORARY);
-    let name = PathBuf::from(name);
-    for _ in 0..TRIES_MAX {
-        let file = disk.create(&name, MODE).map_err(Error::making(&name, 0))?;
-        let mut made = Made { disk, name: Some(name.clone()) };
-        if !file.try_lock().map_err(Error::io("lock", &name))? {
-            made.name = None;
-            break;
-        }
-        // Between opening and locking, its owner may have finished and renamed it.
-        let id = file.id().map_err(Error::io("look at", &name))?;
-        if disk.identify(&name).is_ok_and(|now| now == id) {
-            return Ok((file, made));
-        }
-        made.name = None;
-    }
-    Err(Error::Locked { path: path.into() })
+    naming::make(disk, path, MODE, |file, temporary| {
+        let scratch = Scratch::over(Arc::clone(file), temporary);
+        let mut store = Store::new(disk, scratch, HEADER_BYTES as u64, vec.settings.shape)?;
+        copy(vec, &mut store)?;
+        finish(vec, &mut store)
+    })
 }
 
 /// Puts all items of the vector into the store.
@@ -155,8 +82,4 @@ fn finish<T, C: Codec<T>>(vec: &SpillVec<T, C>, store: &mut Store) -> Result<()>
     };
     store.scratch.write_at(&header.encode(), 0)?;
     store.scratch.truncate(offset)
-}
-
-fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -500,7 +500,7 @@ fn dead_letters_that_panic_over_an_item_have_it() {
 }
 
 #[test]
-fn a_segment_comes_to_its_age_once_and_the_limit_on_the_disk_holds() {
+fn a_segment_that_has_come_to_its_age_takes_no_more() {
     let disk = SimDisk::reliable(1);
     let options = spilling(&disk).mode(Mode::Durable(SyncPolicy::Never)).segment_bytes(4096);
     let options = options.segment_age(Duration::from_secs(60)).when_full(WhenFull::Reject);

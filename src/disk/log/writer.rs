@@ -116,9 +116,8 @@ impl LogWriter {
     /// which may come to its age by this look alone: what is held for a new one is what
     /// [`append`](Self::append) takes.
     pub(crate) fn bytes_needed(&mut self, frame_bytes: u64) -> u64 {
-        let (age, now) = (self.log.shape.segment_age, self.log.disk.now());
-        if let (Some(current), Some(age)) = (&mut self.current, age) {
-            current.is_old |= now.saturating_sub(current.began) >= age;
+        if let (Some(current), Some(age)) = (&mut self.current, self.log.shape.segment_age) {
+            current.is_old |= self.log.disk.now().saturating_sub(current.began) >= age;
         }
         if self.fits(frame_bytes) { 0 } else { self.segment_bytes(frame_bytes) }
     }
