@@ -1,13 +1,17 @@
 //! What can go wrong, as facts; the messages say what happened and what to do.
 
 mod found;
+mod push;
 
 use std::{
     fmt, io,
     path::{Path, PathBuf},
 };
 
-pub use self::found::{Corruption, Foreign};
+pub use self::{
+    found::{Corruption, Foreign, PartState},
+    push::PushError,
+};
 use crate::ring::{
     lookup::{Geometry, GeometryError},
     read::Read,
@@ -134,6 +138,14 @@ pub enum Error {
     #[error("{} is not a frozen vector, it is {found}", path.display())]
     NotAFrozenVec {
         /// The path that was opened.
+        path: PathBuf,
+        /// What is there instead.
+        found: Foreign,
+    },
+    /// Something else than the manifest of a spool.
+    #[error("{} is not the manifest of a spool: it is {found}", path.display())]
+    NotASpool {
+        /// The manifest.
         path: PathBuf,
         /// What is there instead.
         found: Foreign,
@@ -445,6 +457,37 @@ pub enum Error {
     /// A queue takes no more items; those it had have been received.
     #[error("the queue is closed: it takes no more items, and all it had are received")]
     Closed,
+    /// A part of a spool is wanted, and is not there.
+    #[error("part {part} is {state}: write it, or choose a GapPolicy that does without it")]
+    PartMissing {
+        /// Its number.
+        part: u64,
+        /// What has become of it.
+        state: PartState,
+    },
+    /// A part of a spool was drained or passed over: it can be neither written nor read again.
+    #[error("part {part} was drained or passed over: it is gone")]
+    PartDrained {
+        /// Its number.
+        part: u64,
+    },
+    /// A part of a spool that was finished without it.
+    #[error("there is a part {part}, which a spool of {total} parts does not have")]
+    PartOutOfRange {
+        /// Its number.
+        part: u64,
+        /// Parts that the spool has.
+        total: u64,
+    },
+    /// A spool has one drain at a time.
+    #[error("the spool is drained elsewhere: drop the other drain first")]
+    DrainedElsewhere,
+    /// What the caller gave to write to has failed.
+    #[error("the output could not be written: {source}")]
+    Output {
+        /// What it said.
+        source: io::Error,
+    },
     /// Rewrites kept this reader from a consistent look for very long.
     #[error("id {id} could not be read in peace beside constant updates: try again")]
     Contended {
@@ -490,41 +533,29 @@ impl Error {
     }
 }
 
-/// A push that failed, with what was to be pushed.
+/// For readers and writers: the error is the source, and its kind is the nearest one.
 ///
 /// # Examples
 ///
 /// ```
-/// use ringkeep::{Bytes, Error, QueueOptions, WhenFull};
+/// use std::io;
 ///
-/// # let directory = tempfile::tempdir()?;
-/// let options = QueueOptions::new(Bytes).items_max(1).when_full(WhenFull::Reject);
-/// let queue = options.open(directory.path())?;
-/// queue.push(b"first".to_vec())?;
-/// let refused = queue.push(b"second".to_vec()).unwrap_err();
-/// assert!(matches!(*refused.source, Error::Full));
-/// assert_eq!(refused.item.as_deref(), Some(&b"second"[..]));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// let error = io::Error::from(ringkeep::Error::DiskFull { needed_bytes: 2, max_bytes: 1 });
+/// assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+/// assert!(error.downcast::<ringkeep::Error>().is_ok());
 /// ```
-#[derive(thiserror::Error)]
-#[error("{source}")]
-pub struct PushError<I> {
-    /// What was to be pushed. `None` where it is in the queue all the same: it was stored, and the
-    /// sync after it failed.
-    pub item: Option<I>,
-    /// Why.
-    pub source: Box<Error>,
-}
-
-impl<I> From<PushError<I>> for Error {
-    fn from(refused: PushError<I>) -> Self {
-        *refused.source
-    }
-}
-
-impl<I> fmt::Debug for PushError<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PushError").field("source", &self.source).finish_non_exhaustive()
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Io { source, .. } | Error::Output { source } => source.kind(),
+            Error::NoSpace { .. } | Error::DiskFull { .. } => io::ErrorKind::StorageFull,
+            Error::ReadOnlyFileSystem { .. } => io::ErrorKind::ReadOnlyFilesystem,
+            Error::NotFound { .. } => io::ErrorKind::NotFound,
+            Error::AlreadyExists { .. } => io::ErrorKind::AlreadyExists,
+            Error::Damaged { .. } => io::ErrorKind::InvalidData,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
     }
 }
 

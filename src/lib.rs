@@ -13,14 +13,16 @@ mod planted;
 mod queue;
 mod ring;
 mod spill_vec;
+mod spool;
 
 pub use disk::budget::{DiskBudget, MemoryBudget};
 pub use disk::codec::{Bytes, Codec, Postcard};
 pub use disk::compression::Compression;
 pub use disk::latency::Latency;
 pub use disk::log::recover::{Recovery, RecoveryReport};
+pub use disk::scratch::SpillWarning;
 pub use disk::sync::SyncPolicy;
-pub use error::{ArchiveId, CodecError, Corruption, Error, Foreign, PushError, Result};
+pub use error::{ArchiveId, CodecError, Corruption, Error, Foreign, PartState, PushError, Result};
 pub use queue::Queue;
 pub use queue::delivery::Delivery;
 pub use queue::inspect::{QueueFiles, QueueFilesStats, QueueKind};
@@ -55,7 +57,14 @@ pub use spill_vec::iter::Iter as SpillVecIter;
 pub use spill_vec::measure::MemSize;
 pub use spill_vec::options::SpillVecOptions;
 pub use spill_vec::refused::SpillVecError;
-pub use spill_vec::stats::{SpillVecStats, SpillWarning};
+pub use spill_vec::stats::SpillVecStats;
+pub use spool::Spool;
+pub use spool::drain::{Drain, DrainedPart};
+pub use spool::options::{GapPolicy, SpoolOptions};
+pub use spool::reader::PartReader;
+pub use spool::resume::Resumed;
+pub use spool::stats::{SpoolProgress, SpoolStats, Storage};
+pub use spool::writer::PartWriter;
 
 #[cfg(feature = "test-util")]
 pub use disk::{

@@ -56,10 +56,10 @@ pub(crate) fn create_locked(
     let temporary = temporary(path);
     for _ in 0..TRIES_MAX {
         let file = disk.create(&temporary, mode).map_err(Error::making(path, needed_bytes))?;
-        let mut made = Made { disk, name: Some(temporary.clone()) };
+        let mut unfinished = Unfinished { disk, name: Some(temporary.clone()) };
         let is_ours = file.try_lock().map_err(Error::io("lock", &temporary))?;
         let id = file.id().map_err(Error::io("look at", &temporary))?;
-        made.name = None;
+        unfinished.name = None;
         if !is_ours {
             break;
         }
@@ -96,29 +96,29 @@ pub(crate) fn make(
     fill: impl FnOnce(&Arc<File>, &Path) -> Result<()>,
 ) -> Result<()> {
     refuse_existing(disk, path)?;
-    let file = Arc::new(create_locked(disk, path, mode, 0)?);
-    let mut made = Made { disk, name: Some(temporary(path)) };
+    let opened = Arc::new(create_locked(disk, path, mode, 0)?);
+    let mut unfinished = Unfinished { disk, name: Some(temporary(path)) };
     // A file that was finished before this one was locked.
     refuse_existing(disk, path)?;
     let temporary = temporary(path);
-    file.truncate(0).map_err(Error::io("shorten", &temporary))?;
-    fill(&file, &temporary)?;
-    file.sync().map_err(Error::io("sync", &temporary))?;
+    opened.truncate(0).map_err(Error::io("shorten", &temporary))?;
+    fill(&opened, &temporary)?;
+    opened.sync().map_err(Error::io("sync", &temporary))?;
     give_name(disk, &temporary, path)?;
-    made.name = Some(path.into());
+    unfinished.name = Some(path.into());
     let directory = directory_of(path);
     disk.sync_directory(directory).map_err(Error::io("sync", directory))?;
-    made.name = None;
+    unfinished.name = None;
     Ok(())
 }
 
 /// A file under the name that it has now. Dropped, it is removed.
-struct Made<'a> {
+struct Unfinished<'a> {
     disk: &'a Disk,
     name: Option<PathBuf>,
 }
 
-impl Drop for Made<'_> {
+impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
             // What cannot be removed is taken over by the next one that makes it.

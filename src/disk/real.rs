@@ -25,6 +25,8 @@ use super::{
 /// Bytes written at once where a file system cannot reserve space by itself.
 const ZEROS_BYTES: usize = 1 << 20;
 
+/// Bytes copied at once where the kernel cannot do it.
+const COPY_BYTES: usize = 128 << 10;
 /// Up to this size a copy is cheaper than a call with two buffers.
 const SMALL_BYTES: usize = 512;
 /// Bytes that the kernel fetches for one call, whatever its settings: it cuts longer ranges.
@@ -307,6 +309,40 @@ impl RealFile {
 
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.file.write_all_at(bytes, offset)
+    }
+
+    pub(crate) fn copy(&self, bytes: Range<u64>, to: &Self, offset: u64) -> io::Result<()> {
+        let (mut from, mut at) = (bytes.start, offset);
+        while from < bytes.end {
+            let left = usize::try_from(bytes.end - from).unwrap_or(usize::MAX);
+            let copied = rustix::fs::copy_file_range(
+                &self.file,
+                Some(&mut from),
+                &to.file,
+                Some(&mut at),
+                left,
+            );
+            match copied {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) | Err(Errno::INTR) => {}
+                // Between two file systems, or not on this one.
+                Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                    return self.copy_by_hand(from..bytes.end, to, at);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn copy_by_hand(&self, bytes: Range<u64>, to: &Self, offset: u64) -> io::Result<()> {
+        let mut buffer = vec![0; COPY_BYTES];
+        for begin in bytes.clone().step_by(COPY_BYTES) {
+            let length = usize::try_from(bytes.end - begin).unwrap_or(usize::MAX).min(COPY_BYTES);
+            self.read_at(&mut buffer[..length], begin)?;
+            to.write_at(&buffer[..length], offset + (begin - bytes.start))?;
+        }
+        Ok(())
     }
 
     pub(crate) fn is_cached_at(&self, offset: u64) -> Option<bool> {

@@ -19,7 +19,8 @@ use crate::error::{Error, Result};
 
 /// Nobody but the user may read what was in memory.
 pub(crate) const MODE: u32 = 0o600;
-/// It grows by an eighth of itself, but by no less and no more than these.
+/// It grows by a part of what it takes, but by no less and no more than these.
+const GROWTH: u64 = 32;
 const STEP_BYTES_MIN: u64 = 64 << 10;
 const STEP_BYTES_MAX: u64 = 16 << 20;
 
@@ -42,20 +43,37 @@ struct Limit {
     bytes_max: u64,
 }
 
+impl Limit {
+    fn of(budget: &DiskBudget) -> Self {
+        Self { share: budget.share(), bytes_max: budget.bytes() }
+    }
+}
+
 impl Scratch {
     /// A file without a name in this directory, within all of these limits.
     pub(crate) fn unnamed(disk: &Disk, directory: &Path, limits: &[&DiskBudget]) -> Result<Self> {
         let file = disk.open_unnamed(directory, MODE);
         let file = file.map_err(Error::filling("make a temporary file in", directory, 0))?;
-        let limit =
-            |budget: &&DiskBudget| Limit { share: budget.share(), bytes_max: budget.bytes() };
-        let limits = limits.iter().map(limit).collect();
-        Ok(Self { file: Arc::new(file), path: directory.into(), length: 0, punched: 0, limits })
+        Ok(Self::opened(Arc::new(file), directory, 0, limits))
     }
 
     /// A new, empty file that has a name.
     pub(crate) fn over(file: Arc<File>, path: &Path) -> Self {
-        Self { file, path: path.into(), length: 0, punched: 0, limits: Vec::new() }
+        Self::opened(file, path, 0, &[])
+    }
+
+    /// A file of so many bytes that has a name. It may have more than its limits, and grows only
+    /// within them.
+    pub(crate) fn opened(
+        file: Arc<File>,
+        path: &Path,
+        length: u64,
+        limits: &[&DiskBudget],
+    ) -> Self {
+        let limits = limits.iter().map(|budget| Limit::of(budget)).collect();
+        let mut scratch = Self { file, path: path.into(), length, punched: 0, limits };
+        scratch.hold();
+        scratch
     }
 
     pub(crate) fn file(&self) -> &Arc<File> {
@@ -109,12 +127,18 @@ impl Scratch {
         Ok(())
     }
 
+    /// Gives back all space: it is as new.
+    pub(crate) fn clear(&mut self) -> Result<()> {
+        self.punched = 0;
+        self.truncate(0)
+    }
+
     /// Makes it so long at least, on space of its own.
-    fn reserve(&mut self, end: u64) -> Result<()> {
+    pub(crate) fn reserve(&mut self, end: u64) -> Result<()> {
         if end <= self.length {
             return Ok(());
         }
-        let ample = end + (self.length / 8).clamp(STEP_BYTES_MIN, STEP_BYTES_MAX);
+        let ample = end + (self.disk_bytes() / GROWTH).clamp(STEP_BYTES_MIN, STEP_BYTES_MAX);
         // Near a limit every byte counts.
         self.extend(ample).or_else(|_| self.extend(end))
     }
@@ -142,6 +166,45 @@ impl Scratch {
         let taken = self.disk_bytes();
         for limit in &mut self.limits {
             limit.share.hold(taken);
+        }
+    }
+}
+
+/// What works, but not as one may think.
+///
+/// # Examples
+///
+/// ```
+/// let warning = ringkeep::SpillWarning::MemoryFileSystem { directory: "/tmp".into() };
+/// assert!(warning.to_string().starts_with("files in /tmp take memory"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpillWarning {
+    /// The directory is on a `tmpfs` or a `ramfs`: what leaves memory for it stays there.
+    MemoryFileSystem {
+        /// The directory.
+        directory: PathBuf,
+    },
+}
+
+impl SpillWarning {
+    /// What is unwise about temporary files in this directory.
+    pub(crate) fn of(disk: &Disk, directory: PathBuf) -> Result<Option<Self>> {
+        let kind = disk.file_system_type(&directory);
+        let kind = kind.map_err(Error::io("look at", &directory))?;
+        Ok(is_memory_file_system(kind).then_some(Self::MemoryFileSystem { directory }))
+    }
+}
+
+impl std::fmt::Display for SpillWarning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::MemoryFileSystem { directory } => write!(
+                f,
+                "files in {} take memory: choose a directory on a disk, /var/tmp for instance",
+                directory.display()
+            ),
         }
     }
 }

@@ -267,6 +267,20 @@ impl File {
         dispatch!(self: Self, file => file.write_at(bytes, offset))
     }
 
+    /// Copies a range to a place of another file, in the kernel where it can.
+    pub(crate) fn copy(&self, bytes: Range<u64>, to: &Self, offset: u64) -> io::Result<()> {
+        #[cfg_attr(
+            not(feature = "test-util"),
+            expect(irrefutable_let_patterns, reason = "there is no other disk")
+        )]
+        if let (Self::Real(from), Self::Real(to)) = (self, to) {
+            return from.copy(bytes, to, offset);
+        }
+        let mut buffer = vec![0; usize::try_from(bytes.end - bytes.start).unwrap_or(usize::MAX)];
+        self.read_at(&mut buffer, bytes.start)?;
+        to.write_at(&buffer, offset)
+    }
+
     /// Waits until what was stored in a range is on its way out of memory: the kernel holds it no
     /// longer as dirty. It is not durable before a sync.
     pub(crate) fn write_back(&self, bytes: Range<u64>) -> io::Result<()> {

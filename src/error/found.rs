@@ -74,3 +74,37 @@ impl std::fmt::Display for Foreign {
         })
     }
 }
+
+/// What has become of a part of a spool.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(ringkeep::PartState::Absent.to_string(), "absent");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PartState {
+    /// Nobody has begun it, or whoever did has given up without a word.
+    Absent,
+    /// Somebody writes it.
+    Writing,
+    /// It is complete.
+    Ready,
+    /// Somebody said that it does not come.
+    Failed,
+    /// It was taken out, or passed over.
+    Drained,
+}
+
+impl std::fmt::Display for PartState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "absent",
+            Self::Writing => "being written",
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+            Self::Drained => "drained",
+        })
+    }
+}

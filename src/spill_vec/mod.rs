@@ -46,13 +46,14 @@ use self::{
     moving::OnDisk,
     options::{Settings, SpillVecOptions},
     refused::SpillVecError,
-    stats::{SpillVecStats, SpillWarning},
+    stats::SpillVecStats,
     walk::Walk,
 };
 use crate::{
     disk::{
         budget::MemoryBudget,
         codec::{Codec, Postcard},
+        scratch::SpillWarning,
     },
     error::{PushError, Result},
 };

@@ -7,12 +7,11 @@ use super::{
     frames::{Ahead, FrameReader},
     memory::Memory,
     options::Settings,
-    stats::SpillWarning,
     store::Store,
     walk::{Walk, decode},
 };
 use crate::{
-    disk::codec::Codec,
+    disk::{codec::Codec, scratch::SpillWarning},
     error::{Error, PushError, Result},
 };
 

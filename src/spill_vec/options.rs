@@ -6,7 +6,6 @@ use super::{
     SpillVec,
     frozen::FrozenVec,
     measure::{Measure, MemSize, Sampler},
-    stats::SpillWarning,
     store::{Shape, Store},
 };
 use crate::{
@@ -14,11 +13,11 @@ use crate::{
         budget::{DiskBudget, MemoryBudget},
         codec::{Codec, Postcard},
         compression::Compression,
-        scratch::Scratch,
-        seam::{Disk, is_memory_file_system},
+        scratch::{Scratch, SpillWarning},
+        seam::Disk,
         segment::check_name,
     },
-    error::{Error, Result},
+    error::Result,
 };
 
 const MEMORY_BYTES: u64 = 64 << 20;
@@ -274,10 +273,7 @@ impl<C> SpillVecOptions<C> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn warning(&self) -> Result<Option<SpillWarning>> {
-        let directory = self.directory_or_default();
-        let kind = self.disk.file_system_type(&directory);
-        let kind = kind.map_err(Error::io("look at", &directory))?;
-        Ok(is_memory_file_system(kind).then_some(SpillWarning::MemoryFileSystem { directory }))
+        SpillWarning::of(&self.disk, self.directory_or_default())
     }
 
     /// Makes an empty vector, which finds out what items have on the heap by encoding some of them.

@@ -1,7 +1,5 @@
 //! What a vector tells about itself.
 
-use std::{fmt, path::PathBuf};
-
 /// A [`SpillVec`](crate::SpillVec) at one moment.
 ///
 /// # Examples
@@ -41,34 +39,4 @@ pub struct SpillVecStats {
     /// Bytes of items that were stored since the vector moved to the disk, each with 4 bytes for
     /// its length.
     pub raw_bytes: u64,
-}
-
-/// What works, but not as one may think.
-///
-/// # Examples
-///
-/// ```
-/// let warning = ringkeep::SpillWarning::MemoryFileSystem { directory: "/tmp".into() };
-/// assert!(warning.to_string().starts_with("files in /tmp take memory"));
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SpillWarning {
-    /// The directory is on a `tmpfs` or a `ramfs`: what leaves memory for it stays there.
-    MemoryFileSystem {
-        /// The directory.
-        directory: PathBuf,
-    },
-}
-
-impl fmt::Display for SpillWarning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::MemoryFileSystem { directory } => write!(
-                f,
-                "files in {} take memory: choose a directory on a disk, /var/tmp for instance",
-                directory.display()
-            ),
-        }
-    }
 }

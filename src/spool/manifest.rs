@@ -1,0 +1,215 @@
+//! What of a spool outlives its process: which parts are complete, and where their bytes are.
+//!
+//! A manifest is a header and records behind it. Numbers are little-endian.
+//!
+//! | offset | bytes | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 8 | magic | `ringkpmf` |
+//! | 8 | 4 | version | 1 |
+//! | 12 | 4 | salt | random: records of another manifest are none here |
+//! | 16 | 4 | piece bytes | 65536 |
+//! | 20 | 8 | - | zero |
+//! | 28 | 4 | checksum | CRC32 of bytes 0 to 28 |
+//!
+//! A record:
+//!
+//! | offset | bytes | field | meaning |
+//! |---|---|---|---|
+//! | 0 | 4 | magic | `RKpt` |
+//! | 4 | 4 | checksum | CRC32 of the rest of the record; its seed is the salt |
+//! | 8 | 4 | kind | 1: a part is complete; 2: parts are gone |
+//! | 12 | 4 | count | pieces of the part; kind 2: 0 |
+//! | 16 | 8 | number | of the part; kind 2: of the first one that is not gone |
+//! | 24 | 8 | bytes | of the part; kind 2: 0 |
+//! | 32 | 12 each | pieces | offset in the spool's file (8), CRC32 of its bytes (4) |
+//!
+//! Of two records of a part the later one counts. The first record that is none ends the list: it
+//! was being written when the process died.
+
+use std::path::PathBuf;
+
+use super::content::{Content, PIECE, Piece, Source};
+use crate::{
+    disk::seam::File,
+    error::{Corruption, Error, Result},
+};
+
+pub(super) const HEADER_BYTES: usize = 32;
+const RECORD_BYTES: usize = 32;
+const ENTRY_BYTES: usize = 12;
+
+const MAGIC: [u8; 8] = *b"ringkpmf";
+pub(super) const VERSION: u32 = 1;
+const RECORD_MAGIC: [u8; 4] = *b"RKpt";
+const CHECKSUM_AT: usize = HEADER_BYTES - 4;
+const PART: u32 = 1;
+const NEXT: u32 = 2;
+
+/// Why the beginning of a file is no header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotAManifest {
+    Foreign,
+    Newer(u32),
+    Damaged(Corruption),
+}
+
+pub(super) fn encode_header(salt: u32) -> [u8; HEADER_BYTES] {
+    let mut bytes = [0; HEADER_BYTES];
+    bytes[..8].copy_from_slice(&MAGIC);
+    bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    bytes[12..16].copy_from_slice(&salt.to_le_bytes());
+    bytes[16..20].copy_from_slice(&PIECE.to_le_bytes());
+    let checksum = crc32fast::hash(&bytes[..CHECKSUM_AT]);
+    bytes[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+/// The salt.
+pub(super) fn decode_header(bytes: &[u8; HEADER_BYTES]) -> Result<u32, NotAManifest> {
+    if bytes[..8] != MAGIC {
+        return Err(NotAManifest::Foreign);
+    }
+    let (found, expected) = (word(bytes, CHECKSUM_AT), crc32fast::hash(&bytes[..CHECKSUM_AT]));
+    if found != expected {
+        return Err(NotAManifest::Damaged(Corruption::Checksum { found, expected }));
+    }
+    if word(bytes, 8) != VERSION {
+        return Err(NotAManifest::Newer(word(bytes, 8)));
+    }
+    if word(bytes, 16) != PIECE {
+        let (field, value) = ("piece bytes", word(bytes, 16).into());
+        return Err(NotAManifest::Damaged(Corruption::Field { field, value }));
+    }
+    Ok(word(bytes, 12))
+}
+
+/// What happened to parts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Record {
+    /// A part is complete: its bytes, and for each piece its offset and its checksum.
+    Part { part: u64, bytes: u64, pieces: Vec<(u64, u32)> },
+    /// The parts before this one are gone.
+    Next(u64),
+}
+
+impl Record {
+    pub(super) fn encode(&self, salt: u32) -> Vec<u8> {
+        let none = Vec::new();
+        let (kind, number, bytes, pieces) = match self {
+            Self::Part { part, bytes, pieces } => (PART, *part, *bytes, pieces),
+            Self::Next(next) => (NEXT, *next, 0, &none),
+        };
+        let mut record = Vec::with_capacity(RECORD_BYTES + pieces.len() * ENTRY_BYTES);
+        record.extend_from_slice(&RECORD_MAGIC);
+        record.extend_from_slice(&[0; 4]);
+        record.extend_from_slice(&kind.to_le_bytes());
+        let count = u32::try_from(pieces.len()).expect("a part has less than 256 TiB");
+        record.extend_from_slice(&count.to_le_bytes());
+        record.extend_from_slice(&number.to_le_bytes());
+        record.extend_from_slice(&bytes.to_le_bytes());
+        for (offset, checksum) in pieces {
+            record.extend_from_slice(&offset.to_le_bytes());
+            record.extend_from_slice(&checksum.to_le_bytes());
+        }
+        let checksum = checksum(salt, &record[8..]);
+        record[4..8].copy_from_slice(&checksum.to_le_bytes());
+        record
+    }
+
+    /// Bytes of the record that begins so, as its header says, if it is one.
+    pub(super) fn bytes_claimed(header: &[u8; RECORD_BYTES]) -> Option<u64> {
+        let count = u64::from(word(header, 12));
+        let is_right = match word(header, 8) {
+            PART => long(header, 24).div_ceil(PIECE.into()) == count,
+            NEXT => count == 0,
+            _ => false,
+        };
+        let is_record = header[..4] == RECORD_MAGIC && is_right;
+        is_record.then_some(RECORD_BYTES as u64 + count * ENTRY_BYTES as u64)
+    }
+
+    /// A record that is as long as it claims, if it is whole.
+    pub(super) fn decode(record: &[u8], salt: u32) -> Option<Self> {
+        if word(record, 4) != checksum(salt, &record[8..]) {
+            return None;
+        }
+        let number = long(record, 16);
+        if word(record, 8) == NEXT {
+            return Some(Self::Next(number));
+        }
+        let entries = record[RECORD_BYTES..].chunks_exact(ENTRY_BYTES);
+        let pieces = entries.map(|entry| (long(entry, 0), word(entry, 8))).collect();
+        Some(Self::Part { part: number, bytes: long(record, 24), pieces })
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(std::array::from_fn(|i| bytes[at + i]))
+}
+
+fn long(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]))
+}
+
+/// CRC32 of these bytes that only somebody who knows the salt comes to.
+fn checksum(salt: u32, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(salt);
+    hasher.update(bytes);
+    hasher.finalize()
+}
+
+/// The file, open and locked.
+pub(super) struct Manifest {
+    pub(super) file: File,
+    pub(super) path: PathBuf,
+    pub(super) salt: u32,
+    /// Where the next record goes.
+    pub(super) end: u64,
+}
+
+impl Manifest {
+    /// The record at the end of those that were read, if there is one more.
+    pub(super) fn read_next(&mut self, file_bytes: u64) -> Result<Option<Record>> {
+        let read = Error::io("read", &self.path);
+        let left = file_bytes - self.end;
+        if left < RECORD_BYTES as u64 {
+            return Ok(None);
+        }
+        let mut header = [0; RECORD_BYTES];
+        if let Err(error) = self.file.read_at(&mut header, self.end) {
+            return Err(read(error));
+        }
+        let claimed = Record::bytes_claimed(&header).filter(|&claimed| claimed <= left);
+        let Some(claimed) = claimed else { return Ok(None) };
+        let mut bytes = vec![0; usize::try_from(claimed).unwrap_or(usize::MAX)];
+        self.file.read_at(&mut bytes, self.end).map_err(read)?;
+        let record = Record::decode(&bytes, self.salt);
+        self.end += if record.is_some() { claimed } else { 0 };
+        Ok(record)
+    }
+
+    /// A part is complete; all of it is on the disk.
+    pub(super) fn add_part(&mut self, part: u64, content: &Content) -> Result<()> {
+        let place = |piece: Piece| match piece.source {
+            Source::Disk(offset) => (offset, piece.checksum),
+            _ => unreachable!("it was moved to the disk"),
+        };
+        let pieces = (0..).map_while(|index| content.piece(index)).map(place).collect();
+        self.append(&Record::Part { part, bytes: content.bytes(), pieces })
+    }
+
+    /// The parts before this one are gone.
+    pub(super) fn set_next(&mut self, next: u64) -> Result<()> {
+        self.append(&Record::Next(next))
+    }
+
+    fn append(&mut self, record: &Record) -> Result<()> {
+        let record = record.encode(self.salt);
+        let end = self.end + record.len() as u64;
+        // What a write that fails has left is overwritten by the next record, or ends the list.
+        let written = self.file.write_at(&record, self.end);
+        written.map_err(Error::filling("write", &self.path, end))?;
+        self.end = end;
+        Ok(())
+    }
+}
