@@ -379,6 +379,18 @@ impl Core {
         Ok(true)
     }
 
+    /// Moves to the disk what is in memory beyond the budget, because writers had to have it.
+    ///
+    /// # Errors
+    ///
+    /// Those of a write.
+    pub(super) fn settle(&self) -> Result<()> {
+        while !self.memory.try_take(0) && self.evict()? > 0 {
+            self.tell_of_moving();
+        }
+        Ok(())
+    }
+
     /// Moves pieces of the part that is needed last to the disk: how many bytes.
     fn evict(&self) -> Result<u64> {
         loop {

@@ -112,6 +112,7 @@ impl PartWriter {
         if !last.bytes().is_empty() {
             last.shrink();
             keep(&self.core, self.id, content, last);
+            self.core.settle()?;
         }
         self.core.commit(self.id.0, content)
     }
