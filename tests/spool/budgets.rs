@@ -15,8 +15,8 @@ fn part(number: u64) -> Vec<u8> {
 
 /// Goal: the disk holds what was not drained, and not much more.
 ///
-/// Method: twenty parts through a spool that may have next to nothing in memory, the oldest of three
-/// drained each time, and the disk that the spool takes looked at in the middle of it.
+/// Method: twenty parts through a spool that may have next to nothing in memory, the oldest of
+/// three drained each time, and the disk that the spool takes looked at after that.
 #[test]
 fn the_disk_never_holds_more_than_what_is_not_drained_and_a_little() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -59,7 +59,7 @@ struct Driver {
 impl Driver {
     fn new(seed: u64, directory: &Path) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        let memory_bytes = if seed % 3 == 0 { u64::MAX } else { random.u64(..400_000) };
+        let memory_bytes = if seed.is_multiple_of(3) { u64::MAX } else { random.u64(..400_000) };
         let gaps = if random.bool() { GapPolicy::Error } else { GapPolicy::Skip };
         let options = SpoolOptions::new().memory_bytes(memory_bytes).directory(directory);
         let options = options.gaps(gaps);

@@ -2,10 +2,11 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    sync::{Arc, Mutex},
+    sync::Arc,
     thread,
 };
 
+use parking_lot::Mutex;
 use ringkeep::{Error, GapPolicy, PartState, Spool, SpoolOptions, Storage};
 
 fn text(spool: &Spool, part: u64) -> String {
@@ -137,13 +138,13 @@ fn progress_tells_each_part_and_when_parts_move_to_the_disk() {
         .memory_bytes(300_000)
         .directory(directory.path())
         .on_progress(move |now| {
-            list.lock().expect("no panic").push((now.parts, now.bytes, now.total, now.storage));
+            list.lock().push((now.parts, now.bytes, now.total, now.storage));
         })
         .build();
-    spool.put(0, &[7; 100_000]).expect("there is room");
-    spool.put(0, &[7; 90_000]).expect("there is room");
+    spool.put(0, &vec![7; 100_000]).expect("there is room");
+    spool.put(0, &vec![7; 90_000]).expect("there is room");
     let mut part = spool.part(1).expect("it can come");
-    part.write_all(&[7; 400_000]).expect("there is room");
+    part.write_all(&vec![7; 400_000]).expect("there is room");
     assert!(spool.stats().disk_bytes > 0);
     spool.finish(2).expect("there are two");
     part.commit().expect("it can come");
@@ -154,7 +155,7 @@ fn progress_tells_each_part_and_when_parts_move_to_the_disk() {
         (1, 90_000, None, Storage::Disk),
         (2, 490_000, Some(2), Storage::Disk),
     ];
-    assert_eq!(*told.lock().expect("no panic"), expected);
+    assert_eq!(*told.lock(), expected);
 }
 
 #[test]
