@@ -17,13 +17,12 @@ pub(crate) struct Input {
 impl Input {
     /// Opens this file, or standard input for `-`.
     pub(crate) fn open(path: &OsStr) -> Result<Self> {
-        let (name, bytes): (_, Box<dyn Read>) = match path.to_str() {
-            Some("-") => ("standard input".to_owned(), Box::new(io::stdin())),
-            _ => {
-                let name = path.display().to_string();
-                let file = File::open(path).map_err(|error| format!("cannot read {name}: {error}"));
-                (name, Box::new(file?))
-            }
+        let (name, bytes): (_, Box<dyn Read>) = if path == "-" {
+            ("standard input".to_owned(), Box::new(io::stdin()))
+        } else {
+            let name = path.display().to_string();
+            let file = File::open(path).map_err(|error| format!("cannot read {name}: {error}"));
+            (name, Box::new(file?))
         };
         let bytes = BufReader::with_capacity(64 << 10, bytes);
         Ok(Self { name, bytes: Rationed { bytes, left: 0 } })

@@ -71,7 +71,7 @@ pub(crate) fn join(order: &Ingest, report: &mut Report) -> Result<Joined> {
     let vectors_bytes = order.memory_bytes.saturating_sub(OVERHEAD_BYTES);
     let options = |memory_bytes| {
         let options = SpillVecOptions::new(Postcard).memory_bytes(memory_bytes);
-        order.temp.iter().fold(options, |options, directory| options.directory(directory))
+        order.temp.iter().fold(options, SpillVecOptions::directory)
     };
     // Not packed: they are looked up one by one.
     let mut entries = options(vectors_bytes).build()?;
@@ -96,9 +96,10 @@ pub(crate) fn join(order: &Ingest, report: &mut Report) -> Result<Joined> {
                 report.programmes += 1;
                 let at = element.at;
                 match programme(element, &mut channels)? {
-                    Ok(programme) => Ok(programmes.push(programme)?),
-                    Err(why) => Ok(report.skip(why, || format!("{name} byte {at}"))),
+                    Ok(programme) => programmes.push(programme)?,
+                    Err(why) => report.skip(why, || format!("{name} byte {at}")),
                 }
+                Ok(())
             }
             Kind::Other => Ok(()),
         })?;

@@ -95,27 +95,3 @@ fn attribute<'a>(attributes: &'a str, key: &str) -> &'a str {
     }
     ""
 }
-
-#[cfg(test)]
-mod tests {
-    use super::entry;
-
-    #[test]
-    fn names_and_values_may_have_commas_and_quotes_of_each_other() {
-        for (info, expected) in [
-            ("-1 tvg-id=\"a\" tvg-name=\"b\",c", ["a", "c", ""]),
-            (
-                "-1 TVG-ID=\"a\" group-title=\"x, tvg-id=y\",One, \"Two\"",
-                ["a", "One, \"Two\"", "x, tvg-id=y"],
-            ),
-            ("0,Only a name", ["Only a name", "Only a name", ""]),
-            ("-1 tvg-id=\"\" tvg-name=\"b\",c", ["b", "c", ""]),
-            ("-1 tvg-id=\" a \",", ["a", "a", ""]),
-            ("-1 tvg-id=\"never closed,c", ["never closed,c", "never closed,c", ""]),
-            ("-1 x-tvg-id=\"z\"", ["", "", ""]),
-        ] {
-            let found = entry(info);
-            assert_eq!([&*found.id, &*found.name, &*found.group], expected, "{info}");
-        }
-    }
-}

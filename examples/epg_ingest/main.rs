@@ -28,7 +28,6 @@ use std::{
     ffi::{OsStr, OsString},
     fs::File,
     io::{self, BufWriter, Write},
-    iter,
     process::ExitCode,
 };
 
@@ -53,9 +52,7 @@ fn main() -> ExitCode {
     };
     match done {
         Err(failure) if !is_broken_pipe(&failure) => {
-            let causes = iter::successors(failure.source(), |&cause| cause.source());
-            let causes: String = causes.map(|cause| format!(": {cause}")).collect();
-            let _ = writeln!(io::stderr(), "epg_ingest: {failure}{causes}");
+            let _ = writeln!(io::stderr(), "epg_ingest: {failure}");
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,
@@ -107,9 +104,10 @@ fn write_to(path: &OsStr, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> R
         }
         _ => failure,
     };
-    let out: Box<dyn Write> = match path.to_str() {
-        Some("-") => Box::new(io::stdout()),
-        _ => Box::new(File::create(path).map_err(|error| named(error.into()))?),
+    let out: Box<dyn Write> = if path == "-" {
+        Box::new(io::stdout())
+    } else {
+        Box::new(File::create(path).map_err(|error| named(error.into()))?)
     };
     let mut out = BufWriter::with_capacity(64 << 10, out);
     write(&mut out).map_err(named)?;

@@ -17,7 +17,7 @@ const XML: XmlVersion = XmlVersion::Implicit1_0;
 #[derive(Debug, Default)]
 pub(crate) struct Element {
     pub(crate) kind: Kind,
-    /// The byte of the file behind its start tag.
+    /// The byte behind its start tag, from the first one behind a byte order mark.
     pub(crate) at: u64,
     /// The `id` of a channel, the `channel` of a programme.
     pub(crate) channel: String,
