@@ -217,6 +217,25 @@ fn names_and_attributes_of_entries_may_have_commas_and_quotes() {
     }
 }
 
+#[test]
+fn channels_that_are_known_by_name_alone_have_their_share_of_memory() {
+    let listed = |count| format!("#EXTINF:-1,TV {count}\nu\n");
+    let guided = |count| {
+        let name = format!("<display-name>TV {count}</display-name>");
+        let programme = format!("<programme start=\"20260101\" channel=\"{count}\"/>");
+        format!("<channel id=\"{count}\">{name}</channel>{programme}\n")
+    };
+    let all = |each: &dyn Fn(u32) -> String| (0..10_000).map(each).collect::<String>();
+    let playlist = format!("#EXTM3U\n{}", all(&listed));
+    let guide = format!("<tv>{}</tv>", all(&guided));
+    let desk = Desk::with(&[("list.m3u", &playlist), ("guide.xml", &guide)]);
+    let (written, _) = desk.succeed("--playlist list.m3u --guide guide.xml");
+    assert_eq!(written.lines().count(), 10_000);
+    let (code, text) = desk.complain("--playlist list.m3u --guide guide.xml --memory 24MiB");
+    let complaint = "epg_ingest: too many channels are known by their name alone: ";
+    assert!(code == Some(1) && text.starts_with(complaint), "{text}");
+}
+
 /// A playlist and a guide of its own making, with so many channels, and how many programmes.
 fn generated(listed: u64, guided: u64, days: u64) -> (Desk, u64) {
     let desk = Desk::with(&[]);
@@ -312,14 +331,16 @@ fn damaged_files_end_it_and_are_named_with_the_place() {
 fn what_is_no_playlist_and_what_cannot_be_opened_is_refused() {
     let desk = desk();
     fs::write(desk.path("bytes"), b"#EXTM3U\n\xff\n").expect("a file");
+    fs::write(desk.path("latin"), b"<tv><title>Caf\xe9</title></tv>").expect("a file");
     fs::write(desk.path("empty"), "").expect("a file");
-    fs::write(desk.path("long"), format!("#EXTM3U {}", "x".repeat(1 << 20))).expect("a file");
-    fs::write(desk.path("wide"), format!("<tv><desc>{}", "x".repeat(1 << 20))).expect("a file");
+    fs::write(desk.path("long"), format!("#EXTM3U {}", "x".repeat(1 << 18))).expect("a file");
+    fs::write(desk.path("wide"), format!("<tv><desc>{}", "x".repeat(1 << 18))).expect("a file");
     for (arguments, complaint) in [
         ("--playlist guide.xml --guide guide.xml", "guide.xml line 1: a playlist begins with "),
         ("--playlist bytes --guide guide.xml", "bytes line 2: invalid utf-8 "),
         ("--playlist empty --guide guide.xml", "empty: an empty file"),
-        ("--playlist long --guide guide.xml", "long line 1: more than 1048576 bytes in one "),
+        ("--playlist long --guide guide.xml", "long line 1: more than 262144 bytes in one "),
+        ("--playlist list.m3u --guide latin", "latin byte 15: cannot decode input using UTF-8: "),
         ("--playlist list.m3u --guide wide", "wide byte "),
         ("--playlist none --guide guide.xml", "cannot read none: "),
         ("--playlist list.m3u --guide .", ". byte "),

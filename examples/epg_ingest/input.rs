@@ -39,7 +39,7 @@ pub(crate) struct Rationed {
 
 impl Rationed {
     /// What one line or element may have.
-    pub(crate) const BYTES: usize = 1 << 20;
+    pub(crate) const BYTES: usize = 256 << 10;
 
     /// The next ration: a new line or element begins.
     pub(crate) fn renew(&mut self) {

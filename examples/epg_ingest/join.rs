@@ -13,14 +13,14 @@
 
 use std::{cmp::Ordering, collections::HashMap, io::Write, ops::Range};
 
-use ringkeep::{Compression, Postcard, SpillVec, SpillVecOptions};
+use ringkeep::{Compression, MemSize, Postcard, SpillVec, SpillVecOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Result,
-    arguments::Ingest,
+    arguments::{Ingest, MEMORY_BYTES_MIN},
     input::Input,
-    m3u::{self, Entry},
+    m3u::{self, Entry, allocated_bytes},
     report::Report,
     time::{self, Utc},
     xmltv::{self, Element, Kind},
@@ -28,6 +28,7 @@ use crate::{
 
 /// The program, its buffers, the frames that are merged, and what the allocator cannot use again.
 const OVERHEAD_BYTES: u64 = 16 << 20;
+const _: () = assert!(OVERHEAD_BYTES < MEMORY_BYTES_MIN);
 
 /// Playlists and guides, joined.
 pub(crate) struct Joined {
@@ -46,6 +47,12 @@ struct Programme {
     title: Box<str>,
     desc: Box<str>,
     category: Box<str>,
+}
+
+impl MemSize for Programme {
+    fn heap_bytes(&self) -> usize {
+        allocated_bytes([&self.title, &self.desc, &self.category])
+    }
 }
 
 /// A line of the result. What is empty is left out.
@@ -68,13 +75,13 @@ struct Line<'a> {
 
 /// Reads all playlists, then all guides.
 pub(crate) fn join(order: &Ingest, report: &mut Report) -> Result<Joined> {
-    let vectors_bytes = order.memory_bytes.saturating_sub(OVERHEAD_BYTES);
+    let vectors_bytes = order.memory_bytes - OVERHEAD_BYTES;
     let options = |memory_bytes| {
         let options = SpillVecOptions::new(Postcard).memory_bytes(memory_bytes);
         order.temp.iter().fold(options, SpillVecOptions::directory)
     };
     // Not packed: they are looked up one by one.
-    let mut entries = options(vectors_bytes).build()?;
+    let mut entries = options(vectors_bytes).build_exact()?;
     for path in &order.playlists {
         m3u::read(Input::open(path)?, report, |entry| Ok(entries.push(entry)?))?;
     }
@@ -82,7 +89,7 @@ pub(crate) fn join(order: &Ingest, report: &mut Report) -> Result<Joined> {
     report.note("entries", &entries);
 
     let options = options(vectors_bytes / 2).compression(Compression::Lz4);
-    let mut programmes = options.build()?;
+    let mut programmes = options.build_exact()?;
     let mut channels = Channels::new(&entries, vectors_bytes / 16);
     for path in &order.guides {
         let input = Input::open(path)?;
@@ -180,8 +187,9 @@ struct Channels<'a> {
 }
 
 impl<'a> Channels<'a> {
-    /// A place in the map, twice, because the map grows by half, and an allocation.
-    const BY_NAME_BYTES: usize = 2 * size_of::<(String, Range<usize>)>() + 16;
+    /// A place in the map, which may be twice as large as needed, and half as large again while it
+    /// grows; and an allocation.
+    const BY_NAME_BYTES: usize = 3 * size_of::<(String, Range<usize>)>() + 16;
 
     fn new(all: &'a SpillVec<Entry>, by_name_bytes_left: u64) -> Self {
         let (by_name, last) = (HashMap::new(), (String::new(), 0..0));
@@ -190,19 +198,22 @@ impl<'a> Channels<'a> {
 
     /// Takes in the names of a channel, which count where no entry has its id.
     fn name(&mut self, channel: Element) -> Result<()> {
-        if !self.bisect(&channel.channel)?.is_empty() {
+        let id = channel.channel;
+        if self.by_name.contains_key(&id) || !self.bisect(&id)?.is_empty() {
             return Ok(());
         }
         for name in &channel.names {
             let found = self.bisect(name)?;
             if !found.is_empty() {
-                let bytes = (channel.channel.len() + Self::BY_NAME_BYTES) as u64;
+                let bytes = (id.len() + Self::BY_NAME_BYTES) as u64;
                 let left = self.by_name_bytes_left.checked_sub(bytes);
                 self.by_name_bytes_left = left.ok_or(
                     "too many channels are known by their name alone: \
                      more --memory is needed, or playlists with a tvg-id",
                 )?;
-                self.by_name.insert(channel.channel, found);
+                self.by_name.insert(id, found);
+                // It may have been unknown until now.
+                self.last = Default::default();
                 return Ok(());
             }
         }

@@ -3,6 +3,7 @@
 
 use std::io::BufRead as _;
 
+use ringkeep::MemSize;
 use serde::{Deserialize, Serialize};
 
 use crate::{Result, input::Input, report::Report};
@@ -15,6 +16,17 @@ pub(crate) struct Entry {
     pub(crate) name: Box<str>,
     pub(crate) group: Box<str>,
     pub(crate) url: Box<str>,
+}
+
+impl MemSize for Entry {
+    fn heap_bytes(&self) -> usize {
+        allocated_bytes([&self.id, &self.name, &self.group, &self.url])
+    }
+}
+
+/// What texts take of memory, with what the allocator adds to each.
+pub(crate) fn allocated_bytes<const N: usize>(texts: [&str; N]) -> usize {
+    texts.iter().map(|text| text.len() + 16).sum()
 }
 
 /// Hands over the entries of a playlist, one by one; what makes none is reported.
@@ -38,11 +50,14 @@ pub(crate) fn read(
         }
         let text = str::from_utf8(&line).map_err(|error| damaged(error.to_string()))?;
         let text = text.trim_start_matches('\u{feff}').trim();
-        is_playlist |= text.starts_with("#EXTM3U");
         if text.is_empty() {
-        } else if !is_playlist {
+            continue;
+        }
+        is_playlist |= text.starts_with("#EXTM3U");
+        if !is_playlist {
             return Err(damaged("a playlist begins with #EXTM3U".to_owned()).into());
-        } else if let Some(info) = text.strip_prefix("#EXTINF:") {
+        }
+        if let Some(info) = text.strip_prefix("#EXTINF:") {
             if let Some((number, _)) = told.replace((number, entry(info))) {
                 report.skip("entries without a URL", || format!("{name} line {number}"));
             }

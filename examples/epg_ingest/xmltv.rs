@@ -4,7 +4,7 @@
 use std::mem;
 
 use quick_xml::{
-    Reader, XmlVersion,
+    Error, Reader, XmlVersion,
     escape::resolve_predefined_entity,
     events::{BytesRef, BytesStart, Event},
 };
@@ -51,7 +51,10 @@ pub(crate) fn read(input: Input, mut found: impl FnMut(Element) -> Result<()>) -
         }
         buffer.clear();
         let event = reader.read_event_into(&mut buffer).map_err(|error| {
-            let at = reader.error_position();
+            let at = match error {
+                Error::Syntax(_) | Error::IllFormed(_) => reader.error_position(),
+                _ => reader.buffer_position(),
+            };
             format!("{name} byte {at}: {error}")
         })?;
         let (at, is_end) = (reader.buffer_position(), matches!(event, Event::Eof));
@@ -92,9 +95,9 @@ impl Open {
             Event::Text(text) if self.depth == 0 && !text.trim().is_empty() => {
                 return Err("text outside of <tv>".into());
             }
-            Event::Text(text) => self.text.push_str(&text.xml10_content()),
-            Event::CData(text) => self.text.push_str(&text.xml10_content()),
-            Event::GeneralRef(reference) => self.resolve(&reference)?,
+            Event::Text(text) => self.add(&text.xml10_content()),
+            Event::CData(text) => self.add(&text.xml10_content()),
+            Event::GeneralRef(reference) => self.add(&resolved(&reference)?),
             Event::Eof if self.depth > 0 => return Err("it ends within an element".into()),
             Event::Eof if !self.has_root => return Err("there is no <tv>".into()),
             _ => {}
@@ -114,17 +117,21 @@ impl Open {
         Ok(())
     }
 
-    /// Takes in what `&amp;` or `&#38;` stands for.
-    fn resolve(&mut self, reference: &BytesRef<'_>) -> Result<()> {
-        match reference.resolve_char_ref()? {
-            Some(character) => self.text.push(character),
-            None => self.text.push_str(
-                resolve_predefined_entity(reference)
-                    .ok_or_else(|| format!("&{}; stands for nothing", &**reference))?,
-            ),
+    fn add(&mut self, text: &str) {
+        // What is between the children is white space.
+        if self.depth > 2 {
+            self.text.push_str(text);
         }
-        Ok(())
     }
+}
+
+/// What `&amp;` or `&#38;` stands for.
+fn resolved(reference: &BytesRef<'_>) -> Result<String> {
+    if let Some(character) = reference.resolve_char_ref()? {
+        return Ok(character.into());
+    }
+    let text = resolve_predefined_entity(reference);
+    Ok(text.ok_or_else(|| format!("&{}; stands for nothing", &**reference))?.to_owned())
 }
 
 impl Element {
