@@ -16,6 +16,9 @@ standard input or output: zcat guide.xml.gz | epg_ingest --playlist list.m3u --g
   --temp DIR        where the rest goes: no file with a name (default: the system's, TMPDIR)
   --out FILE        write to this file (default: -)
 
+An entry belongs to the channel of its tvg-id. One without goes by its tvg-name, or else its name,
+and belongs to the channel that has it as an id or as a display-name.
+
 generate writes a playlist and a guide of its own making, the same ones for the same numbers.
 
 A programme of a channel that no playlist has, or with a time that is none, is skipped and counted;

@@ -234,18 +234,17 @@ impl<'a> Channels<'a> {
 
     /// The entries with this id.
     fn bisect(&self, id: &str) -> Result<Range<usize>> {
-        let order = |index| self.all.with(index, |entry| (*entry.id).cmp(id));
-        let (mut begin, mut end) = (0, self.all.len());
-        while begin < end {
-            let middle = usize::midpoint(begin, end);
-            match order(middle)? {
-                Some(Ordering::Less) => begin = middle + 1,
-                _ => end = middle,
+        let first = |is_before: fn(Ordering) -> bool| -> Result<usize> {
+            let (mut begin, mut end) = (0, self.all.len());
+            while begin < end {
+                let middle = usize::midpoint(begin, end);
+                match self.all.with(middle, |entry| is_before((*entry.id).cmp(id)))? {
+                    Some(true) => begin = middle + 1,
+                    _ => end = middle,
+                }
             }
-        }
-        while order(end)? == Some(Ordering::Equal) {
-            end += 1;
-        }
-        Ok(begin..end)
+            Ok(begin)
+        };
+        Ok(first(Ordering::is_lt)?..first(Ordering::is_le)?)
     }
 }
