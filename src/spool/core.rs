@@ -423,6 +423,7 @@ impl Member for Core {
     }
 
     fn relieve(&self, bytes: u64, equal_share: u64) -> u64 {
+        self.memory.drop_spare();
         let wanted = bytes.min(self.held().saturating_sub(equal_share / 2));
         let mut relieved = 0;
         while relieved < wanted {
