@@ -331,6 +331,12 @@ impl Core {
         }
     }
 
+    /// How often somebody has waited.
+    #[cfg(all(test, shuttle))]
+    pub(super) fn waits(&self) -> u64 {
+        self.changed.waits()
+    }
+
     fn storage(&self) -> Storage {
         if self.store.disk_bytes() > 0 { Storage::Disk } else { Storage::Memory }
     }

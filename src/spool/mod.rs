@@ -17,6 +17,8 @@ pub(crate) mod options;
 mod parts;
 pub(crate) mod reader;
 pub(crate) mod resume;
+#[cfg(all(test, shuttle))]
+mod schedules;
 pub(crate) mod stats;
 mod store;
 pub(crate) mod writer;
