@@ -1,5 +1,5 @@
-//! Goal: whatever the order in which the threads of a spool take their steps, each part comes out as
-//! it was written, in its place, and nobody waits for ever.
+//! Goal: whatever the order in which the threads of a spool take their steps, each part comes out
+//! as it was written, in its place, and nobody waits for ever.
 //!
 //! Method: the real spool on the simulated disk under the model checker shuttle, as
 //! src/disk/locks/schedules.rs says.
