@@ -75,22 +75,23 @@ fn options(disk: &SimDisk) -> SpoolOptions {
 }
 
 fn files(how: u8, rest: &[u8]) -> Files {
-    let how_filled = if how % 2 == 0 { 0 } else { how };
+    let is_edited = how % 2 == 1;
+    let how_filled = if is_edited { how } else { 0 };
     let mut files = MADE.with_borrow_mut(|made| {
         let make = || valid_files(how_filled).expect("nothing fails on a fresh disk");
         made.entry(how_filled).or_insert_with(make).clone()
     });
-    if how % 2 == 0 {
+    if is_edited {
+        apply(&mut files, rest);
+        if how & 2 != 0 {
+            mend(&mut files[1].1);
+        }
+    } else {
         files[1].1 = rest.to_vec();
         // Of the same spool.
         if let (Some(salt), parts) = (rest.get(12..16), &mut files[0].1) {
             parts[12..16].copy_from_slice(salt);
             mend_one(parts, 28, 0, 0..28);
-        }
-    } else {
-        apply(&mut files, rest);
-        if how & 2 != 0 {
-            mend(&mut files[1].1);
         }
     }
     files

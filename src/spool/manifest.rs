@@ -233,7 +233,7 @@ mod tests {
     const SALT: u32 = 0x0403_0201;
 
     fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 
     fn part() -> Record {
