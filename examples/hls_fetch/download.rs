@@ -91,7 +91,7 @@ struct Fetcher {
 impl Fetcher {
     /// Fetches the segment that becomes this part.
     fn fetch(&self, part: u64) -> Result<(), Failure> {
-        let segment = &self.media.segments[usize::try_from(part - 1)?];
+        let segment = &self.media.segments[usize::try_from(part)?];
         let fetched = match &segment.encryption {
             None => self.client.retry(&segment.url, || self.attempt(part, segment, None)),
             Some(encryption) => self.key(encryption).and_then(|key| {
@@ -100,7 +100,7 @@ impl Fetcher {
             }),
         };
         let total = self.media.segments.len();
-        fetched.map_err(|failure| format!("segment {part} of {total}: {failure}").into())
+        fetched.map_err(|failure| format!("segment {} of {total}: {failure}", part + 1).into())
     }
 
     fn key(&self, encryption: &Encryption) -> Result<[u8; KEY_BYTES], Failure> {
@@ -124,16 +124,20 @@ impl Fetcher {
     ) -> Result<(), Failed> {
         let mut response = self.client.get(&segment.url, segment.range.as_ref())?;
         let mut writer = self.spool.part(part).map_err(Failed::for_good)?;
-        match decrypt {
-            None => copy(&mut response, segment.range.as_ref(), &mut writer)?,
+        let copied = match decrypt {
+            None => copy(&mut response, &mut writer)?,
             Some((key, iv)) => {
                 let mut decrypter = Decrypter::new(&mut writer, key, iv);
-                copy(&mut response, segment.range.as_ref(), &mut decrypter)?;
+                let copied = copy(&mut response, &mut decrypter)?;
                 decrypter.finish().map_err(|error| match error.kind() {
                     ErrorKind::InvalidData => Failed::once(error),
                     _ => Failed::for_good(error),
                 })?;
+                copied
             }
+        };
+        if segment.range.as_ref().is_some_and(|range| copied != range.end - range.start) {
+            return Err(Failed::for_good("the server sent another range of bytes"));
         }
         writer.commit().map_err(Failed::for_good)
     }

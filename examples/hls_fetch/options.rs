@@ -23,8 +23,8 @@ usage: hls_fetch [OPTIONS] URL OUTPUT
   --memory BYTES      memory for segments, like 32MiB; others wait on the disk (default: 64MiB)
   --bandwidth WHICH   highest or lowest, where there are several streams (default: highest)
   --mp4               make OUTPUT an MP4 file, by `ffmpeg -c copy`
-  --resume            keep segments in OUTPUT.parts and OUTPUT.parts.manifest until OUTPUT is
-                      complete: the next run with --resume fetches only what is missing
+  --resume            keep segments in files OUTPUT.parts* until OUTPUT is complete: the next run
+                      with --resume fetches only what is missing
   --help              print this
 ";
 

@@ -12,6 +12,7 @@ use ringkeep::Spool;
 use super::{
     Failure,
     options::{Format, Options, Unfinished},
+    parts,
 };
 
 /// Finds out before the download what would be in the way after it.
@@ -41,7 +42,7 @@ pub(crate) fn make(spool: &Spool, options: &Options) -> Result<(), Failure> {
         Format::Mp4 => remux(spool, options)?,
     }
     if let Unfinished::Kept = options.unfinished {
-        spool.discard()?;
+        parts::discard(spool, options)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! The spool of a download: part 0 is its label, and part `n + 1` is segment `n`.
+//! The spool of a download: part `n` is segment `n`.
 
-use std::{fmt::Write as _, io::Read as _, sync::Arc};
+use std::{fmt::Write as _, fs, io::ErrorKind, path::PathBuf, sync::Arc};
 
 use ringkeep::{PartState, Spool, SpoolOptions, Storage};
 
@@ -11,9 +11,6 @@ use super::{
     progress::Progress,
 };
 
-/// The part that says which segments the others are: those of another playlist are refused.
-const LABEL: u64 = 0;
-
 /// Makes the spool of these segments, or opens the one that an earlier run has left. What is to be
 /// fetched is what it calls missing.
 pub(crate) fn open(
@@ -21,47 +18,58 @@ pub(crate) fn open(
     media: &Media,
     progress: &Arc<Progress>,
 ) -> Result<Spool, Failure> {
-    let label = label(media);
-    let (total, label_bytes) = (media.segments.len() as u64, label.len() as u64);
-    let shown = Arc::clone(progress);
+    let (total, shown) = (media.segments.len() as u64, Arc::clone(progress));
     let spool_options = SpoolOptions::new()
         .memory_bytes(options.memory_bytes)
         // On the file system of the output: there a copy may take no space.
         .directory(options.directory())
-        // The label is not counted.
-        .on_progress(move |now| {
-            shown.show(now.parts - 1, total, now.bytes - label_bytes, now.storage);
-        });
+        .on_progress(move |now| shown.show(now.parts, total, now.bytes, now.storage));
     let spool = match options.unfinished {
         Unfinished::Gone => spool_options.build(),
-        Unfinished::Kept => resume(&spool_options, options)?,
+        Unfinished::Kept => resume(&spool_options, options, &label(media))?,
     };
-    if spool.resumed().parts == 0 {
-        spool.put(LABEL, label.as_bytes())?;
-    }
-    if !is_labelled(&spool, &label)? {
-        let parts = options.parts();
-        let what = "is of another playlist: remove it and its manifest, or choose another OUTPUT";
-        return Err(format!("{} {what}", parts.display()).into());
-    }
-    // Out of the way. It was not read, so that the next run finds it again.
-    drop(spool.drain()?.next_part()?);
-    spool.finish(total + 1)?;
+    spool.finish(total)?;
     let stats = spool.stats();
     let storage = if stats.disk_bytes > 0 { Storage::Disk } else { Storage::Memory };
     progress.show(stats.parts_ready, total, stats.ready_bytes, storage);
     Ok(spool)
 }
 
-fn resume(spool_options: &SpoolOptions, options: &Options) -> ringkeep::Result<Spool> {
-    let spool = spool_options.resume(options.parts())?;
-    if spool.state(LABEL) != PartState::Drained {
-        return Ok(spool);
+/// Opens what an earlier run has left, unless that is of another playlist.
+fn resume(spool_options: &SpoolOptions, options: &Options, label: &str) -> Result<Spool, Failure> {
+    let parts = options.parts();
+    let mut spool = spool_options.resume(&parts)?;
+    if spool.state(0) == PartState::Drained {
+        // That run has made its output, and was killed before it removed the files.
+        spool.discard()?;
+        spool = spool_options.resume(&parts)?;
     }
-    // An earlier run has made its output of all parts, and was killed before it removed the files.
+    // Nobody else is here: the spool is locked.
+    if spool.resumed().parts == 0 {
+        fs::write(label_path(options), label)?;
+    } else if !fs::read(label_path(options)).is_ok_and(|found| found == label.as_bytes()) {
+        let parts = parts.display();
+        let told =
+            format!("{parts} is of another playlist: remove {parts}*, or choose another OUTPUT");
+        return Err(told.into());
+    }
+    Ok(spool)
+}
+
+/// Removes what was for the next run.
+pub(crate) fn discard(spool: &Spool, options: &Options) -> Result<(), Failure> {
     spool.discard()?;
-    drop(spool);
-    spool_options.resume(options.parts())
+    match fs::remove_file(label_path(options)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The file that says which segments the parts are.
+fn label_path(options: &Options) -> PathBuf {
+    let mut name = options.parts().into_os_string();
+    name.push(".playlist");
+    name.into()
 }
 
 /// What tells one playlist from another one. What is behind a `?` may be a pass that has changed.
@@ -72,13 +80,4 @@ fn label(media: &Media) -> String {
         let _ = writeln!(label, "{resource:?} {:?}", segment.range);
     }
     label
-}
-
-fn is_labelled(spool: &Spool, label: &str) -> Result<bool, Failure> {
-    if spool.state(LABEL) != PartState::Ready {
-        return Ok(false);
-    }
-    let mut found = Vec::new();
-    spool.reader(LABEL)?.read_to_end(&mut found)?;
-    Ok(found == label.as_bytes())
 }

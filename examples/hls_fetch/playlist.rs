@@ -110,17 +110,20 @@ impl Parser<'_> {
             "#EXT-X-BYTERANGE" => self.range = Some(value.into()),
             // Others do not change which bytes there are; `#` alone is a comment.
             _ if tag.starts_with('#') => {}
-            _ => match self.bandwidth.take() {
-                Some(bandwidth) => {
-                    self.variants.push(Variant { bandwidth, url: resolve(self.url, line) });
-                }
-                None => {
-                    let range = self.range.take();
-                    self.add_segment(line, range.as_deref())?;
-                    self.sequence += 1;
-                }
-            },
+            _ => self.add_address(line)?,
         }
+        Ok(())
+    }
+
+    /// What stands before it says of what.
+    fn add_address(&mut self, line: &str) -> Result<(), Failure> {
+        if let Some(bandwidth) = self.bandwidth.take() {
+            self.variants.push(Variant { bandwidth, url: resolve(self.url, line) });
+            return Ok(());
+        }
+        let range = self.range.take();
+        self.add_segment(line, range.as_deref())?;
+        self.sequence += 1;
         Ok(())
     }
 
@@ -158,13 +161,12 @@ impl Parser<'_> {
 
     /// `LENGTH@OFFSET`, or `LENGTH` of what follows the segment before.
     fn range_of(&self, text: &str, url: &str) -> Result<Range<u64>, Failure> {
-        let (bytes, begin) = match text.split_once('@') {
-            Some((bytes, begin)) => (bytes, begin.trim().parse()?),
-            None => {
-                let before = self.segments.last().filter(|before| before.url == url);
-                let range = before.and_then(|before| before.range.as_ref());
-                (text, range.ok_or("a range without an offset follows no other one")?.end)
-            }
+        let (bytes, begin) = if let Some((bytes, begin)) = text.split_once('@') {
+            (bytes, begin.trim().parse()?)
+        } else {
+            let before = self.segments.last().filter(|before| before.url == url);
+            let range = before.and_then(|before| before.range.as_ref());
+            (text, range.ok_or("a range without an offset follows no other one")?.end)
         };
         let end = bytes.trim().parse().ok().and_then(|bytes| u64::checked_add(begin, bytes));
         let range = begin..end.ok_or("no range of bytes")?;

@@ -32,9 +32,10 @@ impl Progress {
             return;
         }
         // Where nobody reads it, nobody needs it.
-        let _ = match self.is_terminal {
-            true => write!(io::stderr(), "\r{line}\x1b[K"),
-            false => writeln!(io::stderr(), "{line}"),
+        let _ = if self.is_terminal {
+            write!(io::stderr(), "\r{line}\x1b[K")
+        } else {
+            writeln!(io::stderr(), "{line}")
         };
         (shown.count, shown.line) = (count, line);
     }
