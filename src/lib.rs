@@ -16,6 +16,8 @@ mod spill_vec;
 mod spool;
 
 pub use disk::budget::{DiskBudget, MemoryBudget};
+#[cfg(feature = "json")]
+pub use disk::codec::JsonLines;
 pub use disk::codec::{Bytes, Codec, Postcard};
 pub use disk::compression::Compression;
 pub use disk::latency::Latency;

@@ -10,6 +10,8 @@ mod open_any_bytes;
 mod open_any_frozen;
 #[path = "../fuzz/bodies/open_any_queue.rs"]
 mod open_any_queue;
+#[path = "../fuzz/bodies/open_any_spool.rs"]
+mod open_any_spool;
 #[path = "../fuzz/bodies/operations.rs"]
 mod operations;
 #[path = "../fuzz/bodies/parse_schema.rs"]
@@ -55,6 +57,35 @@ fn every_seed_of_open_any_frozen_ends_in_values_or_errors() {
             let mut changed = data.clone();
             changed[0] ^= how;
             open_any_frozen::open_any_frozen(&changed);
+        }
+    }
+}
+
+#[test]
+fn every_seed_of_open_any_spool_ends_in_values_or_errors() {
+    let seeds = corpus("open_any_spool");
+    assert!(seeds.len() >= 10, "only {} seeds", seeds.len());
+    for (name, data) in seeds {
+        println!("{name}");
+        for how in 0..=15 {
+            let mut changed = data.clone();
+            changed[0] ^= how;
+            open_any_spool::open_any_spool(&changed);
+        }
+    }
+}
+
+#[test]
+fn boundary_values_in_every_field_of_a_manifest_end_in_values_or_errors() {
+    // The header and the first records, with checksums that were made right again.
+    for offset in (0..300_u16).step_by(4) {
+        for byte in [0x00, 0x01, 0x3F, 0x80, 0xFF] {
+            let [low, high] = offset.to_le_bytes();
+            for how in [0b0010_0011, 0b0010_1111] {
+                let edit = [how, 1, low, high, 4, byte, byte, byte, byte];
+                open_any_spool::open_any_spool(&edit);
+                open_any_spool::open_any_spool(&edit[..edit.len() - 3]);
+            }
         }
     }
 }

@@ -142,3 +142,48 @@ impl<T: serde::Serialize + serde::de::DeserializeOwned> Codec<T> for Postcard {
         Ok(postcard::from_bytes(bytes)?)
     }
 }
+
+/// Items of any type that serde knows, each as a line of JSON: to look at what is on the disk with
+/// `strings` or a pager while one searches for a mistake. The feature `json` brings it.
+///
+/// It takes more time and disk than [`Postcard`] does, and what is compressed is not to be read by
+/// eye. Not all values come back: JSON has no NaN and no infinities, so it has `null` in their
+/// place, which a float cannot be decoded from, and which an `Option` takes for `None`. A map whose
+/// keys are neither text nor numbers cannot be encoded.
+///
+/// # Examples
+///
+/// ```
+/// use ringkeep::{JsonLines, SpillVecOptions};
+///
+/// # let directory = tempfile::tempdir()?;
+/// # let path = directory.path().join("frozen");
+/// let options = SpillVecOptions::new(JsonLines);
+/// let mut vec = options.build()?;
+/// vec.push((7_u32, String::from("seven")))?;
+/// vec.persist(&path)?;
+/// let file = String::from_utf8_lossy(&std::fs::read(&path)?).into_owned();
+/// assert!(file.contains("[7,\"seven\"]\n"));
+/// assert_eq!(options.open_frozen(&path)?.get(0)?, Some((7_u32, String::from("seven"))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[cfg(feature = "json")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct JsonLines;
+
+#[cfg(feature = "json")]
+impl<T: serde::Serialize + serde::de::DeserializeOwned> Codec<T> for JsonLines {
+    fn name(&self) -> &'static str {
+        "json lines"
+    }
+
+    fn encode(&self, item: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        serde_json::to_writer(&mut *out, item)?;
+        out.push(b'\n');
+        Ok(())
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<T, CodecError> {
+        Ok(serde_json::from_slice(bytes)?)
+    }
+}

@@ -258,7 +258,7 @@ mod tests {
         let disk = SimDisk::reliable(1);
         let seam = Disk::Sim(disk.clone());
         works(&seam, Path::new("/sim"));
-        assert_eq!(disk.unnamed_files(), []);
+        assert!(disk.unnamed_files().is_empty());
         let mut file = Scratch::unnamed(&seam, Path::new("/sim"), &[]).expect("a file");
         file.write_at(b"before", 0).expect("there is room");
         let length = disk.unnamed_files()[0];

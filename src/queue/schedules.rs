@@ -1,49 +1,28 @@
 //! Goal: whatever the order in which the threads of a queue take their steps, each item comes out
 //! once and in its place, what was promised is kept, and nobody waits for ever.
 //!
-//! Method: the real queue on the simulated disk under the model checker shuttle
-//! (`torture/sanitizers schedules`; src/disk/locks/modelled.rs says how). Each model is run under
-//! thousands of schedules: one half of them random, the others by probabilistic concurrency testing
-//! (PCT), which lets the same thread go on but for a few changes. A thread that is left waiting is
-//! a deadlock, which shuttle reports. Each model lists cases that have to occur.
-//!
-//! `RINGKEEP_SCHEDULES` says how many schedules each model is run under. One that fails is printed:
-//! `RINGKEEP_SCHEDULE` runs that one again.
+//! Method: the real queue on the simulated disk under the model checker shuttle, as
+//! src/disk/locks/schedules.rs says.
 
 mod durable;
 mod spilling;
 
-use std::{
-    io::Write,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-};
-
 use shuttle::{
-    Config, MaxSteps, Runner,
     rand::{Rng, thread_rng},
-    scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler},
     thread,
 };
 
 use super::{Queue, delivery::Delivery, options::QueueOptions};
 use crate::{
-    disk::{codec::Bytes, locks::let_time_pass, sim::SimDisk},
+    disk::{
+        codec::Bytes,
+        locks::schedules::{Met, check},
+        sim::SimDisk,
+    },
     error::Error,
 };
 
 const PATH: &str = "/sim/queue";
-/// Schedules of each model.
-const SCHEDULES: usize = 2_000;
-/// PCT finds what takes so many changes, one of them the order in which threads begin.
-const DEPTHS: [usize; 4] = [2, 3, 4, 6];
-const SEED: u64 = 1;
-/// Who takes more steps goes round in circles.
-const STEPS_MAX: usize = 50_000;
-const STACK_BYTES: usize = 1 << 18;
-
 /// Less than users may set, so that a few items overflow: room for four, and runs of one.
 const MEMORY_BYTES: usize = 5_000;
 const ITEM_BYTES: usize = 1_000;
@@ -51,50 +30,6 @@ const ITEM_BYTES: usize = 1_000;
 const SEGMENT_BYTES: u64 = 4_096;
 
 type Bytequeue = Queue<Vec<u8>, Bytes>;
-
-/// Which of the cases of a model occurred, over all schedules.
-struct Met {
-    cases: &'static [&'static str],
-    counts: Vec<AtomicU64>,
-}
-
-impl Met {
-    fn count(&self, case: &str, occurred: bool) {
-        let at = self.cases.iter().position(|one| *one == case).expect("a case of this model");
-        self.counts[at].fetch_add(u64::from(occurred), Relaxed);
-    }
-}
-
-/// Runs a model under many schedules; each case has to occur in some.
-fn check(cases: &'static [&'static str], model: fn(&Met)) {
-    let_time_pass(false);
-    let counts = cases.iter().map(|_| AtomicU64::new(0)).collect();
-    let met = Arc::new(Met { cases, counts });
-    if let Ok(schedule) = std::env::var("RINGKEEP_SCHEDULE") {
-        run(ReplayScheduler::new_from_encoded(&schedule), &met, model);
-        return;
-    }
-    let wanted = std::env::var("RINGKEEP_SCHEDULES").ok();
-    let schedules = wanted.map_or(SCHEDULES, |wanted| wanted.parse().expect("a number"));
-    let mut ran = run(RandomScheduler::new_from_seed(SEED, schedules / 2), &met, model);
-    for depth in DEPTHS {
-        let schedules = schedules / 2 / DEPTHS.len();
-        ran += run(PctScheduler::new_from_seed(SEED, depth, schedules), &met, model);
-    }
-    let _ = writeln!(std::io::stdout(), "{ran} schedules, of cases {cases:?}: {:?}", met.counts);
-    for (case, count) in cases.iter().zip(&met.counts) {
-        assert!(count.load(Relaxed) > 0, "it did not occur: {case}");
-    }
-}
-
-fn run(scheduler: impl Scheduler + 'static, met: &Arc<Met>, model: fn(&Met)) -> usize {
-    let mut config = Config::new();
-    config.max_steps = MaxSteps::FailAfter(STEPS_MAX);
-    config.stack_size = STACK_BYTES;
-    config.silence_warnings = true; // Of memory orders, which it does not know.
-    let met = Arc::clone(met);
-    Runner::new(scheduler, config).run(move || model(&met))
-}
 
 fn options(disk: &SimDisk) -> QueueOptions<Bytes> {
     let mut options = QueueOptions::new(Bytes).segment_bytes(SEGMENT_BYTES).on(disk);

@@ -29,6 +29,8 @@ struct Pieces {
     bytes: u64,
     /// The pieces before this one are not in memory.
     first_in_memory: usize,
+    /// Nothing is given back when it is dropped.
+    is_kept: bool,
 }
 
 /// One piece.
@@ -120,6 +122,11 @@ impl Content {
         release(&self.store, &mut self.pieces.lock().list[pieces]);
     }
 
+    /// Leaves on the disk what is there, for another process.
+    pub(super) fn keep(&self) {
+        self.pieces.lock().is_kept = true;
+    }
+
     /// Moves pieces from memory to the disk, the first of them, until they are so many bytes. How
     /// many they were.
     ///
@@ -204,7 +211,10 @@ struct Moving {
 
 impl Drop for Content {
     fn drop(&mut self) {
-        release(&self.store, &mut self.pieces.lock().list);
+        let mut pieces = self.pieces.lock();
+        if !pieces.is_kept {
+            release(&self.store, &mut pieces.list);
+        }
     }
 }
 

@@ -331,6 +331,12 @@ impl Core {
         }
     }
 
+    /// How often somebody has waited.
+    #[cfg(all(test, shuttle))]
+    pub(super) fn waits(&self) -> u64 {
+        self.changed.waits()
+    }
+
     fn storage(&self) -> Storage {
         if self.store.disk_bytes() > 0 { Storage::Disk } else { Storage::Memory }
     }
@@ -379,6 +385,18 @@ impl Core {
         Ok(true)
     }
 
+    /// Moves to the disk what is in memory beyond the budget, because writers had to have it.
+    ///
+    /// # Errors
+    ///
+    /// Those of a write.
+    pub(super) fn settle(&self) -> Result<()> {
+        while !self.memory.try_take(0) && self.evict()? > 0 {
+            self.tell_of_moving();
+        }
+        Ok(())
+    }
+
     /// Moves pieces of the part that is needed last to the disk: how many bytes.
     fn evict(&self) -> Result<u64> {
         loop {
@@ -411,6 +429,7 @@ impl Member for Core {
     }
 
     fn relieve(&self, bytes: u64, equal_share: u64) -> u64 {
+        self.memory.drop_spare();
         let wanted = bytes.min(self.held().saturating_sub(equal_share / 2));
         let mut relieved = 0;
         while relieved < wanted {

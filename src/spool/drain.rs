@@ -91,8 +91,8 @@ impl fmt::Debug for Drain {
 ///
 /// What was read of it is given back at once, memory and disk, unless a
 /// [`reader`](crate::Spool::reader) has it too. Dropped, all of it is gone, read or not. Of a spool
-/// that [`resume`](crate::SpoolOptions::resume) opened it goes as a whole, when it is dropped after
-/// it was read to its end; the process that ends before has it the next time.
+/// that [`resume`](crate::SpoolOptions::resume) opened it goes for good when it is dropped after it
+/// was read to its end; else the next process has it again, unless this one drains the next part.
 ///
 /// # Examples
 ///
@@ -177,9 +177,10 @@ impl Read for DrainedPart<'_> {
 
 impl Drop for DrainedPart<'_> {
     fn drop(&mut self) {
-        if self.reader.is_at_end() {
-            // Where that cannot be written, it is the next one of the next process again.
-            let _ = self.core.drained_before(self.part + 1);
+        let is_done = self.reader.is_at_end();
+        // Where that cannot be written, it is the next one of the next process again.
+        if self.core.is_kept() && !(is_done && self.core.drained_before(self.part + 1).is_ok()) {
+            self.reader.content().keep();
         }
     }
 }

@@ -213,3 +213,63 @@ impl Manifest {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{HEADER_BYTES, NotAManifest, RECORD_BYTES, Record, decode_header, encode_header};
+
+    const SALT: u32 = 0x0403_0201;
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn part() -> Record {
+        let pieces = vec![(4096, 0xAABB_CCDD), (1 << 40, 7)];
+        Record::Part { part: 5, bytes: 65_537, pieces }
+    }
+
+    /// The bytes of version 1, as docs/FORMAT.md has them.
+    #[test]
+    fn a_header_and_records_are_these_bytes() {
+        assert_eq!(
+            hex(&encode_header(SALT)),
+            "72696e676b706d66010000000102030400000100000000000000000026b6b3d4"
+        );
+        assert_eq!(
+            hex(&part().encode(SALT)),
+            "524b7074328da78d0100000002000000050000000000000001000100000000000010000000000000\
+             ddccbbaa000000000001000007000000"
+        );
+        assert_eq!(
+            hex(&Record::Next(9).encode(SALT)),
+            "524b7074c417b3e0020000000000000009000000000000000000000000000000"
+        );
+    }
+
+    #[test]
+    fn what_was_encoded_is_decoded_and_no_flipped_bit_passes() {
+        for record in [part(), Record::Next(9)] {
+            let bytes = record.encode(SALT);
+            let header = bytes.first_chunk::<RECORD_BYTES>().expect("it has one");
+            assert_eq!(Record::bytes_claimed(header), Some(bytes.len() as u64));
+            assert_eq!(Record::decode(&bytes, SALT), Some(record));
+            assert_eq!(Record::decode(&bytes, SALT + 1), None);
+            for bit in 0..bytes.len() * 8 {
+                let mut flipped = bytes.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                let header = flipped.first_chunk::<RECORD_BYTES>().expect("it has one");
+                let is_claimed = Record::bytes_claimed(header) == Some(bytes.len() as u64);
+                assert!(!is_claimed || Record::decode(&flipped, SALT).is_none(), "bit {bit}");
+            }
+        }
+        let header = encode_header(SALT);
+        assert_eq!(decode_header(&header), Ok(SALT));
+        for bit in 0..HEADER_BYTES * 8 {
+            let mut flipped = header;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode_header(&flipped).is_err(), "bit {bit}");
+        }
+        assert_eq!(decode_header(&[0; HEADER_BYTES]), Err(NotAManifest::Foreign));
+    }
+}

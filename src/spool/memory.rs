@@ -10,6 +10,8 @@ use crate::disk::{
 
 /// Memory that the first bytes of a part are given.
 const FIRST_BYTES: usize = 4096;
+/// Pieces that moved or were drained whose memory is kept for the next ones: 4 MiB.
+const SPARE_MAX: usize = 64;
 
 /// Bytes that a spool has in memory, and what it may have there.
 pub(super) struct Memory {
@@ -22,12 +24,15 @@ struct Used {
     peak: u64,
     bytes_max: u64,
     shared: Option<Share>,
+    /// Memory for whole pieces, within the limit. An allocator that gives each thread an area of
+    /// its own would keep it in that of a thread that has no need of it.
+    spare: Vec<Vec<u8>>,
 }
 
 impl Memory {
     pub(super) fn new(bytes_max: u64, budget: Option<&MemoryBudget>) -> Self {
-        let shared = budget.map(MemoryBudget::share);
-        Self { used: Mutex::new(Used { bytes: 0, peak: 0, bytes_max, shared }) }
+        let (shared, spare) = (budget.map(MemoryBudget::share), Vec::new());
+        Self { used: Mutex::new(Used { bytes: 0, peak: 0, bytes_max, shared, spare }) }
     }
 
     /// Counts so many bytes more, if there is room for them.
@@ -38,6 +43,11 @@ impl Memory {
             && used.shared.as_mut().is_none_or(|share| share.try_hold(wanted, 0));
         if has_room {
             used.set(wanted);
+        }
+        if bytes < PIECE_BYTES {
+            // These do not come from what is spare.
+            let spare_max = used.spare_max();
+            used.spare.truncate(spare_max);
         }
         has_room
     }
@@ -55,6 +65,26 @@ impl Memory {
         used.set(wanted);
     }
 
+    /// Memory for a piece that is counted already.
+    fn piece(&self) -> Vec<u8> {
+        let spare = self.used.lock().spare.pop();
+        spare.unwrap_or_else(|| Vec::with_capacity(PIECE_BYTES))
+    }
+
+    /// What was given back is kept, if it is a piece's and there is room.
+    fn keep(&self, mut memory: Vec<u8>) {
+        memory.clear();
+        let mut used = self.used.lock();
+        if memory.capacity() == PIECE_BYTES && used.spare.len() < used.spare_max() {
+            used.spare.push(memory);
+        }
+    }
+
+    /// Keeps nothing.
+    pub(super) fn drop_spare(&self) {
+        self.used.lock().spare = Vec::new();
+    }
+
     /// Bytes that there are now, and the most that there were.
     pub(super) fn bytes(&self) -> (u64, u64) {
         let used = self.used.lock();
@@ -69,6 +99,11 @@ impl Used {
         if let Some(share) = &mut self.shared {
             share.hold(bytes);
         }
+    }
+
+    fn spare_max(&self) -> usize {
+        let room = self.bytes_max.saturating_sub(self.bytes) / PIECE_BYTES as u64;
+        usize::try_from(room).unwrap_or(usize::MAX).min(SPARE_MAX)
     }
 }
 
@@ -86,10 +121,9 @@ impl Buffer {
         Self { memory: Arc::clone(memory), counted: 0, bytes: Vec::new() }
     }
 
-    /// An empty one whose memory is counted already.
-    pub(super) fn counted(memory: &Arc<Memory>, bytes: usize) -> Self {
-        let (memory, buffer) = (Arc::clone(memory), Vec::with_capacity(bytes));
-        Self { memory, counted: bytes, bytes: buffer }
+    /// An empty one for a whole piece, whose memory is counted already.
+    pub(super) fn counted(memory: &Arc<Memory>) -> Self {
+        Self { memory: Arc::clone(memory), counted: PIECE_BYTES, bytes: memory.piece() }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -109,7 +143,11 @@ impl Buffer {
     /// Takes memory that was counted for it.
     pub(super) fn grow(&mut self, counted: usize) {
         self.counted += counted;
-        self.bytes.reserve_exact(self.counted - self.bytes.len());
+        if self.counted == PIECE_BYTES && self.bytes.is_empty() {
+            self.bytes = self.memory.piece();
+        } else {
+            self.bytes.reserve_exact(self.counted - self.bytes.len());
+        }
     }
 
     /// Takes in the first of these bytes, as many as it has room for.
@@ -138,7 +176,7 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.bytes = Vec::new();
         self.memory.give_back(self.counted);
+        self.memory.keep(std::mem::take(&mut self.bytes));
     }
 }

@@ -1,10 +1,10 @@
 //! Numbered parts that arrive in any order and are wanted in theirs.
 //!
-//! `parts.rs` knows which parts there are, and `core.rs` who waits for them. The bytes of a part are
-//! pieces (`content.rs`), in memory that is counted (`memory.rs`) or in the one file of the spool
-//! (`store.rs`, whose free pages `holes.rs` finds). `writer.rs` fills pieces; where memory is used
-//! up, those that are needed last move to the file. `reader.rs`, `drain.rs` and `merge.rs` are the
-//! ways out. `manifest.rs` and `resume.rs` are for spools that outlive their process.
+//! `parts.rs` knows which parts there are, and `core.rs` who waits for them. The bytes of a part
+//! are pieces (`content.rs`), in memory that is counted (`memory.rs`) or in the one file of the
+//! spool (`store.rs`, whose free pages `holes.rs` finds). `writer.rs` fills pieces; where memory is
+//! used up, those that are needed last move to the file. `reader.rs`, `drain.rs` and `merge.rs` are
+//! the ways out. `manifest.rs` and `resume.rs` are for spools that outlive their process.
 
 mod content;
 mod core;
@@ -17,6 +17,8 @@ pub(crate) mod options;
 mod parts;
 pub(crate) mod reader;
 pub(crate) mod resume;
+#[cfg(all(test, shuttle))]
+mod schedules;
 pub(crate) mod stats;
 mod store;
 pub(crate) mod writer;

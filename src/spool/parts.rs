@@ -85,11 +85,12 @@ impl Parts {
 
     /// Refuses a part that cannot come any more.
     pub(super) fn check(&self, part: u64) -> Result<()> {
-        match self.total {
-            _ if part < self.next => Err(Error::PartDrained { part }),
-            Some(total) if part >= total => Err(Error::PartOutOfRange { part, total }),
-            _ => Ok(()),
+        // There is a number behind the last part, too.
+        let total = self.total.unwrap_or(u64::MAX);
+        if part < self.next {
+            return Err(Error::PartDrained { part });
         }
+        if part >= total { Err(Error::PartOutOfRange { part, total }) } else { Ok(()) }
     }
 
     /// Somebody begins to write a part.

@@ -58,6 +58,9 @@ pub struct Resumed {
     pub bytes: u64,
     /// Parts that were complete and are not what they were: they are absent now.
     pub damaged: Vec<u64>,
+    /// Bytes at the end of the manifest that tell nothing: of a part that was becoming complete
+    /// when the process ended. Where there was no such part, more of them may be missing.
+    pub unread_bytes: u64,
 }
 
 /// A spool that was opened.
@@ -74,8 +77,8 @@ pub(super) fn open(disk: &Disk, path: &Path, limits: &[DiskBudget]) -> Result<Fo
     let mut manifest = open_manifest(disk, path)?;
     let file = disk.create(path, MODE).map_err(Error::making(path, 0))?;
     let file_bytes = file.length().map_err(Error::io("look at", path))?;
-    let (next, mut parts) = read_records(&mut manifest)?;
     let mut resumed = Resumed::default();
+    let (next, mut parts) = read_records(&mut manifest, &mut resumed)?;
     let used = used_ranges(&mut parts, file_bytes, &mut resumed.damaged);
     let budgets: Vec<_> = limits.iter().collect();
     let scratch = Scratch::opened(Arc::new(file), path, file_bytes, &budgets);
@@ -91,7 +94,10 @@ pub(super) fn open(disk: &Disk, path: &Path, limits: &[DiskBudget]) -> Result<Fo
             }
             // Its space comes back when it is dropped.
             Err(Error::Damaged { .. }) => resumed.damaged.push(part),
-            Err(error) => return Err(error),
+            Err(error) => {
+                store.keep();
+                return Err(error);
+            }
         }
     }
     resumed.damaged.sort_unstable();
@@ -165,7 +171,10 @@ fn make_manifest(disk: &Disk, path: &Path, name: &Path) -> Result<()> {
 }
 
 /// Where parts begin that are not gone, and the parts that are listed.
-fn read_records(manifest: &mut Manifest) -> Result<(u64, BTreeMap<u64, Vec<Piece>>)> {
+fn read_records(
+    manifest: &mut Manifest,
+    resumed: &mut Resumed,
+) -> Result<(u64, BTreeMap<u64, Vec<Piece>>)> {
     let file_bytes = manifest.file.length().map_err(Error::io("look at", &manifest.path))?;
     let (mut first, mut parts) = (0, BTreeMap::new());
     while let Some(record) = manifest.read_next(file_bytes)? {
@@ -176,6 +185,7 @@ fn read_records(manifest: &mut Manifest) -> Result<(u64, BTreeMap<u64, Vec<Piece
             }
         }
     }
+    resumed.unread_bytes = file_bytes - manifest.end;
     Ok((first, parts.split_off(&first)))
 }
 

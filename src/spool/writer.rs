@@ -112,6 +112,7 @@ impl PartWriter {
         if !last.bytes().is_empty() {
             last.shrink();
             keep(&self.core, self.id, content, last);
+            self.core.settle()?;
         }
         self.core.commit(self.id.0, content)
     }
@@ -131,7 +132,7 @@ impl PartWriter {
         if self.buffer.is_full() {
             let Some(content) = &self.content else { return Ok(()) };
             if self.core.make_room(PIECE_BYTES)? {
-                let next = Buffer::counted(&self.core.memory, PIECE_BYTES);
+                let next = Buffer::counted(&self.core.memory);
                 let full = mem::replace(&mut self.buffer, next);
                 keep(&self.core, self.id, content, full);
             } else {

@@ -140,8 +140,8 @@ fn every_field_of_the_identity_page_is_where_the_document_says() {
         assert_eq!(page.bytes("magic"), b"RINGKEEP");
         assert_eq!(page.number("version"), 1);
         assert_eq!((page.number("compatible"), page.number("incompatible")), (0, 0));
-        assert_eq!(page.number("shard_index"), shard.into());
-        assert_eq!(page.number("shards"), geometry.shards.into());
+        assert_eq!(page.number("shard_index"), u64::from(shard));
+        assert_eq!(page.number("shards"), u64::from(geometry.shards));
         assert_eq!(page.number("record_size"), 7);
         assert_eq!(page.number("capacity"), 100);
         assert_eq!(page.number("slots"), geometry.slots);
@@ -153,7 +153,7 @@ fn every_field_of_the_identity_page_is_where_the_document_says() {
         assert!(schema.starts_with(b"bytes:bytes"));
         assert!(rest.iter().all(|&byte| byte == 0));
         let crc = crc32(page.before("crc"), 0);
-        assert_eq!(page.number("crc"), crc.into());
+        assert_eq!(page.number("crc"), u64::from(crc));
         ids.insert((page.number("salt"), page.bytes("archive_id").to_vec()));
         page.is_used_up();
     }
@@ -241,7 +241,7 @@ fn every_field_of_the_checkpoint_pages_is_where_the_document_says() {
     for page in [&mut older, &mut newer] {
         assert_eq!(page.bytes("magic"), b"RKCHECK1");
         let crc = crc32(page.before("crc"), salt);
-        assert_eq!(page.number("crc"), crc.into());
+        assert_eq!(page.number("crc"), u64::from(crc));
     }
     newer.is_used_up();
 }
@@ -264,7 +264,7 @@ fn every_field_of_the_redo_slot_and_of_a_slot_is_where_the_document_says() {
     let mut page = redo();
     assert_eq!(page.number("word"), 5);
     assert_eq!(page.bytes("payload"), payload_of(4, 1, 11));
-    assert_eq!(page.number("crc"), layout.crc_of(4, &payload_of(4, 1, 11)).into());
+    assert_eq!(page.number("crc"), u64::from(layout.crc_of(4, &payload_of(4, 1, 11))));
     page.is_used_up();
     producer.flush().expect("a flush");
     producer.delete(4).expect("a delete");
@@ -272,7 +272,7 @@ fn every_field_of_the_redo_slot_and_of_a_slot_is_where_the_document_says() {
     assert_eq!(page.number("word"), 5 | 1 << 63);
     let marker = !layout.crc_of(4, &[0; 11]);
     assert_eq!(page.bytes("payload"), [0; 11]);
-    assert_eq!(page.number("crc"), marker.into());
+    assert_eq!(page.number("crc"), u64::from(marker));
 
     for (id, payload, crc) in [
         (4, vec![0; 11], marker),
@@ -282,7 +282,7 @@ fn every_field_of_the_redo_slot_and_of_a_slot_is_where_the_document_says() {
         let (file, offset) = (fs::read(file).expect("a shard"), offset.try_into().expect("small"));
         let mut slot = Block::new("Slots", &file, offset, 15, 11);
         assert_eq!(slot.bytes("payload"), payload);
-        assert_eq!(slot.number("crc"), crc.into());
+        assert_eq!(slot.number("crc"), u64::from(crc));
         slot.is_used_up();
     }
     producer.close().expect("a close");

@@ -172,7 +172,7 @@ fn scenario(seen: &mut Seen, after: u64, for_good: bool, code: i32) -> u64 {
     let (model, hits) = (std::mem::take(&mut trial.model), trial.hits);
     let items = trial.vec.into_iter().map(|item| item.expect("it can be read"));
     assert!(items.eq(model));
-    assert_eq!(disk.unnamed_files(), []);
+    assert!(disk.unnamed_files().is_empty());
     hits
 }
 

@@ -1,8 +1,8 @@
 //! What a vector does with single items, and how little it costs while it is in memory.
 
 use ringkeep::{
-    Bytes, Codec, CodecError, Compression, Error, MemSize, Postcard, SpillVec, SpillVecOptions,
-    SpillWarning,
+    Bytes, Codec, CodecError, Compression, Error, JsonLines, MemSize, Postcard, SpillVec,
+    SpillVecOptions, SpillWarning,
 };
 
 fn options() -> SpillVecOptions<Bytes> {
@@ -176,6 +176,35 @@ fn items_of_no_size_and_empty_vectors_are_nothing_special() {
 fn a_range_behind_the_end_is_a_mistake_of_the_caller() {
     let vec = SpillVec::try_from_iter(0..4_u64).expect("a vector");
     let _ = vec.range(3..5);
+}
+
+#[test]
+fn items_that_are_lines_of_json_can_be_read_in_their_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("frozen");
+    let options = SpillVecOptions::new(JsonLines).memory_bytes(0);
+    let mut vec = options.build().expect("a vector");
+    let items = || (0..1000_u32).map(|count| (count, vec![Some(0.5), None], "a\nb\"".to_owned()));
+    vec.try_extend(items()).expect("there is room");
+    let found = vec.iter().map(|item| item.expect("it can be read").clone());
+    assert!(found.eq(items()));
+    vec.persist(&path).expect("there is room");
+    let file = std::fs::read(&path).expect("a file");
+    for count in 0..1000 {
+        let line = format!("[{count},[0.5,null],\"a\\nb\\\"\"]\n");
+        assert!(file.windows(line.len()).any(|bytes| bytes == line.as_bytes()), "{line}");
+    }
+    let frozen = options.open_frozen::<(u32, Vec<Option<f64>>, String)>(&path);
+    let frozen = frozen.expect("it is whole");
+    assert!(frozen.iter().map(|item| item.expect("it can be read")).eq(items()));
+}
+
+#[test]
+fn json_has_no_place_for_a_float_that_is_no_number() {
+    let mut vec = SpillVecOptions::new(JsonLines).memory_bytes(0).build().expect("a vector");
+    vec.try_extend([1.5, f64::NAN]).expect("it is null");
+    assert_eq!(vec.get(0).expect("it can be read").as_deref(), Some(&1.5));
+    assert!(matches!(vec.get(1), Err(Error::Decode { .. })));
 }
 
 struct Programme {

@@ -101,5 +101,5 @@ fn files_that_are_open_while_sorting_are_few_whatever_the_runs() {
         one.cmp(other)
     });
     assert_eq!((sorted.expect("there is room").len(), most.get()), (8_000, 3));
-    assert_eq!(disk.unnamed_files(), []);
+    assert!(disk.unnamed_files().is_empty());
 }

@@ -12,6 +12,7 @@ pub mod form;
 pub mod kill;
 pub mod outgrow;
 pub mod planted;
+pub mod pour;
 pub mod power_cut;
 pub mod queue;
 pub mod report;

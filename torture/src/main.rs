@@ -17,7 +17,7 @@ use ringkeep_torture::filesystem;
 use ringkeep_torture::{
     damage, errors,
     kill::{self, child},
-    outgrow, planted,
+    outgrow, planted, pour,
     power_cut::{self, Plan, exhaustive},
     queue::{
         self,
@@ -120,6 +120,19 @@ enum Layer {
         #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = up_to(1024))]
         budget: u16,
     },
+    /// A spool that is given many times as much as its memory, on a real file in TMPDIR: contents,
+    /// order, and memory and disk as the kernel counts them.
+    Pour {
+        /// Parts of 4 MiB.
+        #[arg(long, default_value_t = 512)]
+        parts: u64,
+        /// MiB of memory that they may take; the process may take twice as much.
+        #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = up_to(1024))]
+        budget: u16,
+        /// Threads that write.
+        #[arg(long, default_value_t = 8, value_parser = up_to(64))]
+        writers: u16,
+    },
     /// Known bugs, one at a time, and which layer catches each. Builds with cargo.
     Planted {
         /// Only these.
@@ -173,6 +186,10 @@ fn main() -> ExitCode {
         }
         &Layer::Outgrow { items, budget } => {
             outgrow::run(&outgrow::Load { items, budget_bytes: u64::from(budget) << 20 })
+        }
+        &Layer::Pour { parts, budget, writers } => {
+            let (budget_bytes, writers) = (u64::from(budget) << 20, writers.into());
+            pour::run(&pour::Load { parts, part_bytes: 4 << 20, budget_bytes, writers })
         }
         Layer::Planted { names } => plant(names),
         #[cfg(feature = "filesystem")]

@@ -128,7 +128,7 @@ fn item(number: u64) -> Vec<u8> {
 }
 
 /// The most that this process has ever had resident.
-fn peak_resident_bytes() -> u64 {
+pub(crate) fn peak_resident_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("this process has a status");
     let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
     kib.and_then(|kib| kib.trim().parse::<u64>().ok()).expect("the kernel counts it") << 10

@@ -1,5 +1,5 @@
-//! The locks of the queue and of its log, what their threads wait on, and the words they share
-//! without a lock.
+//! The locks of the queue, of its log and of the spool, what their threads wait on, and the words
+//! they share without a lock.
 //!
 //! They are those of `parking_lot` and of std. Under `cfg(shuttle)` they belong to a model checker
 //! instead, which decides who goes on at each of them: see `modelled.rs`. Whatever is above this
@@ -7,6 +7,8 @@
 
 #[cfg(all(test, shuttle))]
 mod modelled;
+#[cfg(all(test, shuttle))]
+pub(crate) mod schedules;
 
 #[cfg(all(test, shuttle))]
 pub(crate) use modelled::{

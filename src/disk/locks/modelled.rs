@@ -1,4 +1,4 @@
-//! Locks under a model checker: `cfg(shuttle)`, for the tests in `queue/schedules.rs` alone.
+//! Locks under a model checker: `cfg(shuttle)`, for what `schedules.rs` runs alone.
 //!
 //! [shuttle](https://docs.rs/shuttle) runs a closure again and again. Its threads take turns on one
 //! thread of the operating system; before each lock, unlock, notification and access to an atomic a
