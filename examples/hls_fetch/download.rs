@@ -22,6 +22,7 @@ use super::{
 
 const PLAYLIST_BYTES_MAX: u64 = 16 << 20;
 const KEY_BYTES: usize = 16;
+type Key = [u8; KEY_BYTES];
 
 /// Fetches all that is missing. The first failure of a worker is told at once: whoever hears of it
 /// does not wait for the others, so that nobody has to stop them.
@@ -38,18 +39,19 @@ pub(crate) fn download(
     let spool = parts::open(options, &media, progress)?;
     let missing = Mutex::new(spool.missing());
     let fetcher = Fetcher { client, media, spool, keys: Mutex::default() };
+    let next = || missing.lock().next();
+    let work = || {
+        while let Some(part) = next() {
+            if let Err(failure) = fetcher.fetch(part) {
+                // Nobody listens any more: somebody else's failure was told before.
+                let _ = events.send(Event::Downloaded(Err(failure)));
+                break;
+            }
+        }
+    };
     thread::scope(|scope| {
         for _ in 0..options.parallel.get() {
-            scope.spawn(|| {
-                let next = || missing.lock().next();
-                while let Some(part) = next() {
-                    if let Err(failure) = fetcher.fetch(part) {
-                        // Nobody listens any more: somebody else's failure was told before.
-                        let _ = events.send(Event::Downloaded(Err(failure)));
-                        break;
-                    }
-                }
-            });
+            scope.spawn(work);
         }
     });
     Ok(fetcher.spool)
@@ -85,48 +87,39 @@ struct Fetcher {
     media: Media,
     spool: Spool,
     /// By address. Locked while one is fetched: no key is fetched twice.
-    keys: Mutex<HashMap<String, [u8; KEY_BYTES]>>,
+    keys: Mutex<HashMap<String, Key>>,
 }
 
 impl Fetcher {
     /// Fetches the segment that becomes this part.
     fn fetch(&self, part: u64) -> Result<(), Failure> {
         let segment = &self.media.segments[usize::try_from(part)?];
-        let fetched = match &segment.encryption {
-            None => self.client.retry(&segment.url, || self.attempt(part, segment, None)),
-            Some(encryption) => self.key(encryption).and_then(|key| {
-                let decrypt = Some((&key, &encryption.iv));
-                self.client.retry(&segment.url, || self.attempt(part, segment, decrypt))
-            }),
-        };
+        let key = segment.encryption.as_ref().map(|it| self.key(&it.key_url)).transpose();
+        let fetched = key.and_then(|key| {
+            self.client.retry(&segment.url, || self.attempt(part, segment, key.as_ref()))
+        });
         let total = self.media.segments.len();
         fetched.map_err(|failure| format!("segment {} of {total}: {failure}", part + 1).into())
     }
 
-    fn key(&self, encryption: &Encryption) -> Result<[u8; KEY_BYTES], Failure> {
-        let url = &encryption.key_url;
+    fn key(&self, url: &str) -> Result<Key, Failure> {
         let mut keys = self.keys.lock();
         if let Some(key) = keys.get(url) {
             return Ok(*key);
         }
         let (bytes, _) = self.client.fetch(url, 2 * KEY_BYTES as u64)?;
         let key = bytes.try_into().map_err(|_| format!("{url}: a key has {KEY_BYTES} bytes"))?;
-        keys.insert(url.clone(), key);
+        keys.insert(url.into(), key);
         Ok(key)
     }
 
     /// The part is as if it had never been begun, unless all of it has come.
-    fn attempt(
-        &self,
-        part: u64,
-        segment: &Segment,
-        decrypt: Option<(&[u8; KEY_BYTES], &[u8; 16])>,
-    ) -> Result<(), Failed> {
+    fn attempt(&self, part: u64, segment: &Segment, key: Option<&Key>) -> Result<(), Failed> {
         let mut response = self.client.get(&segment.url, segment.range.as_ref())?;
         let mut writer = self.spool.part(part).map_err(Failed::for_good)?;
-        let copied = match decrypt {
+        let copied = match key.zip(segment.encryption.as_ref()) {
             None => copy(&mut response, &mut writer)?,
-            Some((key, iv)) => {
+            Some((key, Encryption { iv, .. })) => {
                 let mut decrypter = Decrypter::new(&mut writer, key, iv);
                 let copied = copy(&mut response, &mut decrypter)?;
                 decrypter.finish().map_err(|error| match error.kind() {

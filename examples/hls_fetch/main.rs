@@ -21,6 +21,7 @@ use std::{
     error::Error,
     ffi::c_int,
     io::{self, Write as _},
+    panic::{self, AssertUnwindSafe},
     process::ExitCode,
     sync::{Arc, mpsc},
     thread,
@@ -83,7 +84,10 @@ fn run(options: &Options) -> Result<Option<c_int>, Failure> {
     let progress = Arc::new(Progress::new());
     let (own, shown) = (options.clone(), Arc::clone(&progress));
     thread::spawn(move || {
-        let downloaded = download::download(&own, &shown, &sender);
+        let download = AssertUnwindSafe(|| download::download(&own, &shown, &sender));
+        // Else the main thread would wait for ever.
+        let downloaded = panic::catch_unwind(download);
+        let downloaded = downloaded.unwrap_or_else(|_| Err("the download broke down".into()));
         let _ = sender.send(Event::Downloaded(downloaded));
     });
     let event = events.recv();

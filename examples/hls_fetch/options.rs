@@ -13,7 +13,8 @@ pub(crate) const USAGE: &str = "usage: hls_fetch [OPTIONS] URL OUTPUT   (--help 
 
 pub(crate) const HELP: &str = "\
 Fetches an HTTP live stream (HLS) that is complete: the segments of URL, one behind the other, in
-the new file OUTPUT. It speaks plain HTTP, and takes AES-128 off.
+the new file OUTPUT. It speaks plain HTTP, and takes AES-128 off. Sound and subtitles that have
+playlists of their own are left out.
 
 usage: hls_fetch [OPTIONS] URL OUTPUT
 

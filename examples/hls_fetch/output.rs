@@ -59,10 +59,7 @@ fn remux(spool: &Spool, options: &Options) -> Result<(), Failure> {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .spawn()?;
-    let merged = match ffmpeg.stdin.take() {
-        Some(pipe) => spool.merge_into(pipe),
-        None => Ok(0),
-    };
+    let merged = spool.merge_into(ffmpeg.stdin.take().ok_or("ffmpeg has no pipe")?);
     let status = ffmpeg.wait()?;
     if !status.success() {
         return Err(format!("ffmpeg could not make an MP4 file: {status}").into());
