@@ -107,6 +107,13 @@ pub(crate) fn run_with(arguments: &[&str]) -> Output {
     run(command)
 }
 
+/// Fetches where no other program is found.
+pub(crate) fn fetch_alone(place: &Place, options: &str, url: &str) -> Output {
+    let mut command = place.command(options, url);
+    command.env("PATH", place.path());
+    run(command)
+}
+
 /// One that is at work.
 pub(crate) struct Fetching {
     child: Child,

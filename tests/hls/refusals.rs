@@ -3,7 +3,7 @@
 use std::{fs, net::TcpListener};
 
 use super::{
-    program::{Place, run_with},
+    program::{Place, fetch_alone, run_with},
     server::{Answer, Server},
     stream::{Stream, encrypted, playlist},
 };
@@ -130,6 +130,17 @@ fn a_file_that_is_not_its_own_is_not_resumed() {
     let told = place.refused("--resume", &stream.url);
     assert!(told.contains("output.parts"), "{told}");
     assert_eq!(place.names(), ["output.parts"]);
+}
+
+#[test]
+fn without_ffmpeg_that_is_told_before_anything_is_fetched() {
+    let stream = Stream::of(1, 10);
+    let place = Place::new();
+    let ended = fetch_alone(&place, "--mp4", &stream.url);
+    let told = String::from_utf8(ended.stderr).expect("text");
+    assert!(told.starts_with("hls_fetch: --mp4 needs ffmpeg, which cannot be run: "), "{told}");
+    assert_eq!(ended.status.code(), Some(1));
+    assert!(stream.server.take_requests().is_empty() && place.names().is_empty());
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) enum Answer {
     Bytes(Vec<u8>),
     /// The bytes, however many of them were asked for.
     AllBytes(Vec<u8>),
-    /// The first half of them, and the connection ends.
+    /// The first half of them, and the connection ends; half of a range as if it were all of it.
     Half(Vec<u8>),
     /// The first half of them, and then nothing more until the client goes.
     Silence(Vec<u8>),
@@ -119,7 +119,11 @@ impl Shared {
             (Answer::Bytes(bytes) | Answer::AllBytes(bytes), _) => {
                 respond(stream, "200 OK", bytes.len(), &bytes)
             }
-            (Answer::Half(bytes), _) => {
+            (Answer::Half(bytes), Some(range)) => {
+                let half = &bytes[range.start..range.end - range.len() / 2];
+                respond(stream, "206 Partial Content", half.len(), half)
+            }
+            (Answer::Half(bytes), None) => {
                 respond(stream, "200 OK", bytes.len(), &bytes[..bytes.len() / 2])
             }
             (Answer::Silence(bytes), _) => {

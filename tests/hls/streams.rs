@@ -168,11 +168,14 @@ fn ranges_of_bytes_are_fetched_as_such_and_the_map_stands_first() {
     let text = place.fetched("", &url);
     assert!(place.bytes() == [&whole[..100], &whole[5_000..]].concat());
     assert!(text.contains(" 3/3 "), "{text}");
-    // A server that sends all of it instead.
-    server.answer("/whole.mp4", [Answer::AllBytes(whole)]);
-    let told = Place::new().refused("--parallel 1", &url);
-    let expected = "whole.mp4: the server does not know ranges of bytes";
-    assert!(told.starts_with("segment 1 of 3: ") && told.ends_with(expected), "{told}");
+    for (answer, cause) in [
+        (Answer::AllBytes(whole.clone()), "the server does not know ranges of bytes"),
+        (Answer::Half(whole), "the server sent another range of bytes"),
+    ] {
+        server.answer("/whole.mp4", [answer]);
+        let told = Place::new().refused("--parallel 1", &url);
+        assert_eq!(told, format!("segment 1 of 3: {}/whole.mp4: {cause}", server.url));
+    }
 }
 
 #[test]
