@@ -66,7 +66,7 @@ pub use spool::options::{GapPolicy, SpoolOptions};
 pub use spool::reader::PartReader;
 pub use spool::resume::Resumed;
 pub use spool::stats::{SpoolProgress, SpoolStats, Storage};
-pub use spool::writer::PartWriter;
+pub use spool::writer::{CommitError, PartWriter};
 
 #[cfg(feature = "test-util")]
 pub use disk::{

@@ -47,6 +47,7 @@ pub(crate) fn open_any_spool(data: &[u8]) {
 fn use_all(spool: &Spool) {
     let resumed = spool.resumed();
     assert_eq!(spool.stats().parts_ready, resumed.parts);
+    assert!(spool.missing().take(10).all(|part| spool.state(part) != PartState::Ready));
     let ready = |part: &u64| spool.state(*part) == PartState::Ready;
     for part in (0..PARTS).filter(ready) {
         let mut found = Vec::new();
@@ -81,6 +82,11 @@ fn files(how: u8, rest: &[u8]) -> Files {
     });
     if how % 2 == 0 {
         files[1].1 = rest.to_vec();
+        // Of the same spool.
+        if let (Some(salt), parts) = (rest.get(12..16), &mut files[0].1) {
+            parts[12..16].copy_from_slice(salt);
+            mend_one(parts, 28, 0, 0..28);
+        }
     } else {
         apply(&mut files, rest);
         if how & 2 != 0 {
@@ -129,9 +135,9 @@ fn mend(manifest: &mut [u8]) {
     mend_one(manifest, 28, 0, 0..28);
     let Some(salt) = word(manifest, 12) else { return };
     let mut at = HEADER;
-    while let Some(count) = word(manifest, at + 12) {
+    while let Some(count) = word(manifest, at.saturating_add(12)) {
         let end = at.saturating_add(RECORD).saturating_add(count as usize * ENTRY);
-        mend_one(manifest, at + 4, salt, at + 8..end);
+        mend_one(manifest, at + 4, salt, at + 8..end.max(at + 8));
         at = end;
     }
 }

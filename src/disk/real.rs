@@ -112,6 +112,10 @@ impl RealDisk {
         }
     }
 
+    pub(crate) fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
     pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
     }
@@ -325,8 +329,8 @@ impl RealFile {
             match copied {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) | Err(Errno::INTR) => {}
-                // Between two file systems, or not on this one.
-                Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                // Between two file systems, or not on this one, or not for this process.
+                Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
                     return self.copy_by_hand(from..bytes.end, to, at);
                 }
                 Err(error) => return Err(error.into()),

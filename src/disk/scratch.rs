@@ -127,10 +127,12 @@ impl Scratch {
         Ok(())
     }
 
-    /// Gives back all space: it is as new.
-    pub(crate) fn clear(&mut self) -> Result<()> {
-        self.punched = 0;
-        self.truncate(0)
+    /// Gives back the space behind so many bytes, of which there are no holes before.
+    pub(crate) fn clear(&mut self, length: u64) -> Result<()> {
+        self.file.truncate(length).map_err(Error::io("shorten", &self.path))?;
+        (self.length, self.punched) = (length, 0);
+        self.hold();
+        Ok(())
     }
 
     /// Makes it so long at least, on space of its own.

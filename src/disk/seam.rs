@@ -124,6 +124,11 @@ impl Disk {
         dispatch!(self: Self, disk => disk.rename_new(from, to))
     }
 
+    /// Gives a file the name of another one, which loses it.
+    pub(crate) fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
+        dispatch!(self: Self, disk => disk.replace(from, to))
+    }
+
     pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
         dispatch!(self: Self, disk => disk.remove(path))
     }

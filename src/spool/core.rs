@@ -1,7 +1,7 @@
 //! What all handles of a spool share: its parts, who waits for them, and who makes room.
 //!
-//! Locks are taken in this order: the manifest's, the state's, those of a content, of the store and
-//! of the memory. Only the manifest's is held while the bytes of a part move.
+//! Locks are taken in this order: the state's, those of a content, of the store and of the memory.
+//! None of them is held while the bytes of a part move; under the state's the manifest is written.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     disk::{
-        budget::{Member, MemoryBudget},
+        budget::{Member, Membership, MemoryBudget},
         locks::{Condvar, Mutex, MutexGuard},
         seam::Disk,
     },
@@ -37,7 +37,8 @@ pub(super) type WriterId = (u64, u64);
 pub(super) struct Core {
     pub(super) disk: Disk,
     pub(super) memory: Arc<Memory>,
-    pub(super) budget: Option<MemoryBudget>,
+    /// What it shares memory with. It is asked for some as long as anybody has a handle.
+    shared: Option<(MemoryBudget, Membership)>,
     pub(super) store: Arc<Store>,
     gaps: GapPolicy,
     watcher: Option<Watcher>,
@@ -50,7 +51,6 @@ pub(super) struct Core {
 /// What a spool that outlives its process has besides.
 pub(super) struct Kept {
     pub(super) path: PathBuf,
-    pub(super) manifest: Mutex<Manifest>,
     pub(super) resumed: Resumed,
 }
 
@@ -61,11 +61,25 @@ struct State {
     evictable: BTreeMap<WriterId, Weak<Content>>,
     writers: u64,
     is_draining: bool,
+    /// Nobody is left who could bring a part.
+    is_abandoned: bool,
+    /// Of a spool that outlives its process.
+    manifest: Option<Manifest>,
     /// As it was told last.
     storage: Storage,
 }
 
 impl State {
+    /// Takes no more note of what was of a part before.
+    fn forget_replaced(&mut self, part: u64) {
+        let writers = self.evictable.range((part, 0)..=(part, u64::MAX));
+        let is_gone = |content: &Weak<Content>| content.strong_count() == 0;
+        let gone = writers.filter(|(_, content)| is_gone(content)).map(|(&writer, _)| writer);
+        for writer in gone.collect::<Vec<_>>() {
+            self.evictable.remove(&writer);
+        }
+    }
+
     fn progress(&mut self, storage: Storage) -> SpoolProgress {
         self.storage = storage;
         let counts = self.parts.counts;
@@ -86,7 +100,8 @@ pub(super) struct Got {
 
 enum Step {
     Part(Arc<Content>),
-    Skip,
+    /// Up to this part none comes.
+    Skip(u64),
     End,
 }
 
@@ -95,20 +110,21 @@ impl Core {
         options: &SpoolOptions,
         store: Arc<Store>,
         parts: Parts,
-        kept: Option<Kept>,
-    ) -> Self {
-        let budget = options.memory_budget.clone();
-        Self {
+        kept: Option<(Kept, Manifest)>,
+    ) -> Arc<Self> {
+        let (kept, manifest) = kept.unzip();
+        let budget = options.memory_budget.as_ref();
+        Arc::new_cyclic(|core: &Weak<Self>| Self {
             disk: options.disk.clone(),
-            memory: Arc::new(Memory::new(options.memory_bytes, budget.as_ref())),
-            budget,
+            memory: Arc::new(Memory::new(options.memory_bytes, budget)),
+            shared: budget.map(|budget| (budget.clone(), budget.join(core.clone()))),
             store,
             gaps: options.gaps,
             watcher: options.watcher.clone(),
             kept,
-            state: Mutex::new(State { parts, ..State::default() }),
+            state: Mutex::new(State { parts, manifest, ..State::default() }),
             changed: Condvar::new(),
-        }
+        })
     }
 
     /// Registers somebody who writes a part.
@@ -124,11 +140,11 @@ impl Core {
         Ok((part, state.writers))
     }
 
-    /// Somebody no longer writes it, with or without a complete part.
-    pub(super) fn end(&self, writer: WriterId) {
+    /// Somebody no longer writes it.
+    pub(super) fn end(&self, writer: WriterId, is_complete: bool) {
         let mut state = self.state.lock();
         state.parts.leave(writer.0);
-        if state.evictable.get(&writer).is_some_and(|content| content.strong_count() == 0) {
+        if !is_complete {
             state.evictable.remove(&writer);
         }
         drop(state);
@@ -142,18 +158,22 @@ impl Core {
     /// `PartDrained`, `PartOutOfRange`; of a spool that outlives its process those of a write. The
     /// part is as it was before.
     pub(super) fn commit(&self, part: u64, content: &Arc<Content>) -> Result<()> {
-        let mut manifest = self.kept.as_ref().map(|kept| kept.manifest.lock());
-        if let Some(manifest) = &mut manifest {
-            self.state.lock().parts.check(part)?;
+        if self.is_kept() {
             while content.evict(EVICTED_BYTES)? > 0 {}
-            manifest.add_part(part, content)?;
         }
         let storage = self.storage();
         let mut state = self.state.lock();
         state.parts.check(part)?;
+        if let Some(manifest) = &mut state.manifest {
+            // Whoever drains the part meanwhile would let go of what the record is about.
+            manifest.add_part(part, content)?;
+        }
         let before = state.parts.put(part, content);
         let progress = state.progress(storage);
-        drop((state, manifest));
+        if before.is_some() {
+            state.forget_replaced(part);
+        }
+        drop(state);
         drop(before);
         self.changed.notify_all();
         self.tell(&progress);
@@ -200,8 +220,55 @@ impl Core {
         loop {
             match self.step(&mut state, at)? {
                 Step::Part(content) => return Ok(Some(Got { part: at, content })),
-                Step::Skip => at += 1,
+                Step::Skip(to) => at = to,
                 Step::End => return Ok(None),
+            }
+        }
+    }
+
+    /// As `wait_for`, of the part behind the one that was sealed last: it stays, but nobody can
+    /// write it any more, nor those that were skipped.
+    pub(super) fn seal_next(&self) -> Result<Option<Got>> {
+        let mut state = self.state.lock();
+        loop {
+            let part = state.parts.sealed();
+            match self.step(&mut state, part)? {
+                Step::Part(content) => {
+                    state.parts.seal(part + 1);
+                    return Ok(Some(Got { part, content }));
+                }
+                Step::Skip(to) => state.parts.seal(to),
+                Step::End => return Ok(None),
+            }
+        }
+    }
+
+    /// What was sealed can be written again.
+    pub(super) fn unseal(&self) {
+        self.state.lock().parts.seal(0);
+    }
+
+    /// All parts that were sealed are drained at once.
+    pub(super) fn drain_sealed(&self) {
+        let mut state = self.state.lock();
+        let end = state.parts.sealed();
+        // Where that cannot be written, the next process has them again.
+        let is_noted = state.manifest.as_mut().is_none_or(|it| it.set_next(end).is_ok());
+        let mut drained = Vec::new();
+        while state.parts.next() < end {
+            let next = state.parts.next();
+            if let Found::Ready(content) = state.parts.find(next) {
+                state.parts.drain_next(content.bytes());
+                drained.push(content);
+            } else {
+                let to = state.parts.gap_end(next).min(end);
+                state.parts.skip_to(to);
+            }
+        }
+        drop(state);
+        if !is_noted {
+            for content in &drained {
+                content.keep();
             }
         }
     }
@@ -218,11 +285,11 @@ impl Core {
             match self.step(&mut state, part)? {
                 Step::Part(content) => {
                     state.parts.drain_next(content.bytes());
-                    let first = state.evictable.split_off(&(part + 1, 0));
-                    state.evictable = first;
+                    let later = state.evictable.split_off(&(part + 1, 0));
+                    state.evictable = later;
                     return Ok(Some(Got { part, content }));
                 }
-                Step::Skip => state.parts.skip_next(),
+                Step::Skip(to) => state.parts.skip_to(to),
                 Step::End => return Ok(None),
             }
         }
@@ -233,43 +300,33 @@ impl Core {
             if part < state.parts.next() {
                 return Err(Error::PartDrained { part });
             }
-            match (state.parts.find(part), self.gaps) {
-                (Found::Ready(content), _) => return Ok(Step::Part(content)),
-                (Found::End, _) => return Ok(Step::End),
-                (Found::Gap(state), GapPolicy::Error) => {
+            let gap = match state.parts.find(part) {
+                Found::Ready(content) => return Ok(Step::Part(content)),
+                Found::End => return Ok(Step::End),
+                Found::NotYet => None,
+                Found::Gap(gap) => Some(gap),
+            };
+            match (gap, self.gaps) {
+                (Some(_), GapPolicy::Skip) => return Ok(Step::Skip(state.parts.gap_end(part))),
+                (Some(state), GapPolicy::Error) => return Err(Error::PartMissing { part, state }),
+                _ if state.is_abandoned => {
+                    let state = state.parts.state(part);
                     return Err(Error::PartMissing { part, state });
                 }
-                (Found::Gap(_), GapPolicy::Skip) => return Ok(Step::Skip),
-                (Found::Gap(_), GapPolicy::Wait) | (Found::NotYet, _) => self.changed.wait(state),
+                _ => self.changed.wait(state),
             }
         }
     }
 
-    /// All parts are drained at once; the spool is finished.
-    pub(super) fn drain_all(&self) {
-        let mut state = self.state.lock();
-        let total = state.parts.total().unwrap_or_default();
-        let mut drained = Vec::new();
-        while state.parts.next() < total {
-            match state.parts.find(state.parts.next()) {
-                Found::Ready(content) => {
-                    state.parts.drain_next(content.bytes());
-                    drained.push(content);
-                }
-                _ => state.parts.skip_next(),
-            }
-        }
-        drop(state);
-        // Where that cannot be written, the next process has them again.
-        let _ = self.drained_before(total);
+    /// Nobody is left who could bring a part.
+    pub(super) fn abandon(&self) {
+        self.state.lock().is_abandoned = true;
+        self.changed.notify_all();
     }
 
     /// Nobody needs the parts before this one any more.
     pub(super) fn drained_before(&self, next: u64) -> Result<()> {
-        match &self.kept {
-            Some(kept) => kept.manifest.lock().set_next(next),
-            None => Ok(()),
-        }
+        self.state.lock().manifest.as_mut().map_or(Ok(()), |manifest| manifest.set_next(next))
     }
 
     /// Whether parts outlive the process.
@@ -295,7 +352,9 @@ impl Core {
     }
 
     pub(super) fn discard(&self) -> Result<()> {
-        self.kept.as_ref().map_or(Ok(()), |kept| resume::remove(&self.disk, &kept.path))
+        self.kept
+            .as_ref()
+            .map_or(Ok(()), |kept| resume::remove(&self.disk, &kept.path, &self.store))
     }
 
     pub(super) fn state_of(&self, part: u64) -> PartState {
@@ -379,7 +438,7 @@ impl Core {
             }
             self.tell_of_moving();
         }
-        if let Some(budget) = &self.budget {
+        if let Some((budget, _)) = &self.shared {
             budget.relieve(budget.excess());
         }
         Ok(true)

@@ -54,8 +54,10 @@ impl Drain {
     ///
     /// # Errors
     ///
-    /// `PartMissing`: it has failed, or after `finish` nobody writes it. What happens then is up to
-    /// [`GapPolicy`](crate::GapPolicy); after an error the same part is the next one.
+    /// `PartMissing`: it has failed, or after `finish` nobody writes it; what happens then is up to
+    /// [`GapPolicy`](crate::GapPolicy). It is also what ends the wait when the last
+    /// [`Spool`](crate::Spool) and the last writer are gone. After an error the same part is the
+    /// next one.
     ///
     /// # Examples
     ///
@@ -151,7 +153,7 @@ impl DrainedPart<'_> {
 impl BufRead for DrainedPart<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let read = self.reader.piece_index();
-        // Nobody comes to have it too: it can no longer be found.
+        // No reader comes to have it too: the part can no longer be found.
         let is_ours = Arc::strong_count(self.reader.content()) == 1;
         if read > self.released && is_ours && !self.core.is_kept() {
             self.reader.content().release(self.released..read);

@@ -32,9 +32,9 @@ impl Holes {
         pages
     }
 
-    /// Whether everything before this offset is free.
-    pub(super) fn are_all(&self, end: u64) -> bool {
-        self.ranges.get(&0) == Some(&end)
+    /// Whether all of this range is free.
+    pub(super) fn are_all(&self, range: &Range<u64>) -> bool {
+        self.ranges.get(&range.start) == Some(&range.end)
     }
 
     /// Nothing is free any more.
@@ -85,9 +85,9 @@ mod tests {
                     assert_eq!(given[page], bytes == PAGE, "page {page} of {bytes} free bytes");
                 }
             }
-            assert!(holes.are_all(end));
+            assert!(holes.are_all(&(0..end)));
             holes.clear();
-            assert!(!holes.are_all(end));
+            assert!(!holes.are_all(&(0..end)));
         }
     }
 }

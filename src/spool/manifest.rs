@@ -1,17 +1,17 @@
 //! What of a spool outlives its process: which parts are complete, and where their bytes are.
 //!
-//! A manifest is a header and records behind it. Numbers are little-endian.
+//! The file of the parts and the manifest begin with the same header. Numbers are little-endian.
 //!
 //! | offset | bytes | field | meaning |
 //! |---|---|---|---|
-//! | 0 | 8 | magic | `ringkpmf` |
+//! | 0 | 8 | magic | `ringkpsp`; of the manifest `ringkpmf` |
 //! | 8 | 4 | version | 1 |
-//! | 12 | 4 | salt | random: records of another manifest are none here |
+//! | 12 | 4 | salt | random: files and records of another spool have another one |
 //! | 16 | 4 | piece bytes | 65536 |
 //! | 20 | 8 | - | zero |
 //! | 28 | 4 | checksum | CRC32 of bytes 0 to 28 |
 //!
-//! A record:
+//! In the manifest records follow:
 //!
 //! | offset | bytes | field | meaning |
 //! |---|---|---|---|
@@ -21,7 +21,7 @@
 //! | 12 | 4 | count | pieces of the part; kind 2: 0 |
 //! | 16 | 8 | number | of the part; kind 2: of the first one that is not gone |
 //! | 24 | 8 | bytes | of the part; kind 2: 0 |
-//! | 32 | 12 each | pieces | offset in the spool's file (8), CRC32 of its bytes (4) |
+//! | 32 | 12 each | pieces | offset in the file of the parts (8), CRC32 of the bytes there (4) |
 //!
 //! Of two records of a part the later one counts. The first record that is none ends the list: it
 //! was being written when the process died.
@@ -36,9 +36,14 @@ use crate::{
 
 pub(super) const HEADER_BYTES: usize = 32;
 const RECORD_BYTES: usize = 32;
+/// No record is longer: a part of 340 GiB has one of 64 MiB.
+const RECORD_BYTES_MAX: u64 = 64 << 20;
 const ENTRY_BYTES: usize = 12;
 
-const MAGIC: [u8; 8] = *b"ringkpmf";
+/// What the file of the parts begins with.
+pub(super) const PARTS_MAGIC: [u8; 8] = *b"ringkpsp";
+/// What the manifest begins with.
+pub(super) const MAGIC: [u8; 8] = *b"ringkpmf";
 pub(super) const VERSION: u32 = 1;
 const RECORD_MAGIC: [u8; 4] = *b"RKpt";
 const CHECKSUM_AT: usize = HEADER_BYTES - 4;
@@ -47,15 +52,15 @@ const NEXT: u32 = 2;
 
 /// Why the beginning of a file is no header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotAManifest {
+pub(super) enum NotAHeader {
     Foreign,
     Newer(u32),
     Damaged(Corruption),
 }
 
-pub(super) fn encode_header(salt: u32) -> [u8; HEADER_BYTES] {
+pub(super) fn encode_header(magic: [u8; 8], salt: u32) -> [u8; HEADER_BYTES] {
     let mut bytes = [0; HEADER_BYTES];
-    bytes[..8].copy_from_slice(&MAGIC);
+    bytes[..8].copy_from_slice(&magic);
     bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
     bytes[12..16].copy_from_slice(&salt.to_le_bytes());
     bytes[16..20].copy_from_slice(&PIECE.to_le_bytes());
@@ -65,20 +70,20 @@ pub(super) fn encode_header(salt: u32) -> [u8; HEADER_BYTES] {
 }
 
 /// The salt.
-pub(super) fn decode_header(bytes: &[u8; HEADER_BYTES]) -> Result<u32, NotAManifest> {
-    if bytes[..8] != MAGIC {
-        return Err(NotAManifest::Foreign);
+pub(super) fn decode_header(magic: [u8; 8], bytes: &[u8; HEADER_BYTES]) -> Result<u32, NotAHeader> {
+    if bytes[..8] != magic {
+        return Err(NotAHeader::Foreign);
     }
     let (found, expected) = (word(bytes, CHECKSUM_AT), crc32fast::hash(&bytes[..CHECKSUM_AT]));
     if found != expected {
-        return Err(NotAManifest::Damaged(Corruption::Checksum { found, expected }));
+        return Err(NotAHeader::Damaged(Corruption::Checksum { found, expected }));
     }
     if word(bytes, 8) != VERSION {
-        return Err(NotAManifest::Newer(word(bytes, 8)));
+        return Err(NotAHeader::Newer(word(bytes, 8)));
     }
     if word(bytes, 16) != PIECE {
         let (field, value) = ("piece bytes", word(bytes, 16).into());
-        return Err(NotAManifest::Damaged(Corruption::Field { field, value }));
+        return Err(NotAHeader::Damaged(Corruption::Field { field, value }));
     }
     Ok(word(bytes, 12))
 }
@@ -124,8 +129,9 @@ impl Record {
             NEXT => count == 0,
             _ => false,
         };
-        let is_record = header[..4] == RECORD_MAGIC && is_right;
-        is_record.then_some(RECORD_BYTES as u64 + count * ENTRY_BYTES as u64)
+        let bytes = RECORD_BYTES as u64 + count * ENTRY_BYTES as u64;
+        let is_record = header[..4] == RECORD_MAGIC && is_right && bytes <= RECORD_BYTES_MAX;
+        is_record.then_some(bytes)
     }
 
     /// A record that is as long as it claims, if it is whole.
@@ -158,7 +164,7 @@ fn checksum(salt: u32, bytes: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// The file, open and locked.
+/// The file, open. Whoever holds the lock on the file of the parts may write.
 pub(super) struct Manifest {
     pub(super) file: File,
     pub(super) path: PathBuf,
@@ -205,7 +211,11 @@ impl Manifest {
 
     fn append(&mut self, record: &Record) -> Result<()> {
         let record = record.encode(self.salt);
-        let end = self.end + record.len() as u64;
+        let found = record.len() as u64;
+        if found > RECORD_BYTES_MAX {
+            return Err(Error::TooLarge { found, max: RECORD_BYTES_MAX });
+        }
+        let end = self.end + found;
         // What a write that fails has left is overwritten by the next record, or ends the list.
         let written = self.file.write_at(&record, self.end);
         written.map_err(Error::filling("write", &self.path, end))?;
@@ -216,7 +226,9 @@ impl Manifest {
 
 #[cfg(test)]
 mod tests {
-    use super::{HEADER_BYTES, NotAManifest, RECORD_BYTES, Record, decode_header, encode_header};
+    use super::{
+        HEADER_BYTES, MAGIC, NotAHeader, RECORD_BYTES, Record, decode_header, encode_header,
+    };
 
     const SALT: u32 = 0x0403_0201;
 
@@ -233,7 +245,7 @@ mod tests {
     #[test]
     fn a_header_and_records_are_these_bytes() {
         assert_eq!(
-            hex(&encode_header(SALT)),
+            hex(&encode_header(MAGIC, SALT)),
             "72696e676b706d66010000000102030400000100000000000000000026b6b3d4"
         );
         assert_eq!(
@@ -263,13 +275,13 @@ mod tests {
                 assert!(!is_claimed || Record::decode(&flipped, SALT).is_none(), "bit {bit}");
             }
         }
-        let header = encode_header(SALT);
-        assert_eq!(decode_header(&header), Ok(SALT));
+        let header = encode_header(MAGIC, SALT);
+        assert_eq!(decode_header(MAGIC, &header), Ok(SALT));
         for bit in 0..HEADER_BYTES * 8 {
             let mut flipped = header;
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(decode_header(&flipped).is_err(), "bit {bit}");
+            assert!(decode_header(MAGIC, &flipped).is_err(), "bit {bit}");
         }
-        assert_eq!(decode_header(&[0; HEADER_BYTES]), Err(NotAManifest::Foreign));
+        assert_eq!(decode_header(MAGIC, &[0; HEADER_BYTES]), Err(NotAHeader::Foreign));
     }
 }

@@ -99,6 +99,9 @@ impl Used {
         if let Some(share) = &mut self.shared {
             share.hold(bytes);
         }
+        if bytes == 0 {
+            self.spare = Vec::new();
+        }
     }
 
     fn spare_max(&self) -> usize {

@@ -45,17 +45,16 @@ pub(super) fn merge_into(core: &Core, out: &mut dyn Write) -> Result<u64> {
 pub(super) fn merge_to_file(core: &Arc<Core>, path: &Path) -> Result<u64> {
     let _alone = Drain::begin(core)?;
     let mut bytes = 0;
-    make(&core.disk, path, MODE, |file, temporary| {
+    let made = make(&core.disk, path, MODE, |file, temporary| {
         let mut output = Output { file, path: temporary, bytes: 0 };
-        let mut at = core.next();
-        while let Some(Got { part, content }) = core.wait_for(at)? {
+        while let Some(Got { content, .. }) = core.seal_next()? {
             output.add(&content)?;
-            at = part + 1;
         }
         bytes = output.bytes;
         Ok(())
-    })?;
-    core.drain_all();
+    });
+    made.inspect_err(|_| core.unseal())?;
+    core.drain_sealed();
     Ok(bytes)
 }
 

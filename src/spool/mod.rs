@@ -36,13 +36,7 @@ use self::{
     store::Store,
     writer::PartWriter,
 };
-use crate::{
-    disk::{
-        budget::{Member, Membership},
-        locks::Mutex,
-    },
-    error::{PartState, Result},
-};
+use crate::error::{Error, PartState, Result};
 
 /// Parts of something large, numbered from 0 on: written in any order by any number of threads,
 /// and read in order, in a fixed amount of memory.
@@ -94,8 +88,18 @@ use crate::{
 #[derive(Clone)]
 pub struct Spool {
     core: Arc<Core>,
-    /// In the memory that it shares.
-    _membership: Option<Arc<Membership>>,
+    producer: Arc<Producer>,
+}
+
+/// Whoever may bring a part has this.
+struct Producer {
+    core: Arc<Core>,
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.core.abandon();
+    }
 }
 
 impl Spool {
@@ -121,20 +125,18 @@ impl Spool {
     }
 
     fn resume(options: &SpoolOptions, path: &Path) -> Result<Self> {
+        // The process may go elsewhere before it is discarded.
+        let path = std::path::absolute(path).map_err(Error::io("look at", path))?;
         let Found { store, manifest, next, contents, resumed } =
-            resume::open(&options.disk, path, &options.limits())?;
+            resume::open(&options.disk, &path, &options.limits())?;
         let parts = Parts::resumed(next, contents);
-        let kept = Kept { path: path.into(), manifest: Mutex::new(manifest), resumed };
-        Ok(Self::of(Core::new(options, store, parts, Some(kept))))
+        let kept = Kept { path, resumed };
+        Ok(Self::of(Core::new(options, store, parts, Some((kept, manifest)))))
     }
 
-    fn of(core: Core) -> Self {
-        let core = Arc::new(core);
-        let membership = core.budget.as_ref().map(|budget| {
-            let member: Arc<dyn Member> = Arc::clone(&core) as _;
-            Arc::new(budget.join(Arc::downgrade(&member)))
-        });
-        Self { core, _membership: membership }
+    fn of(core: Arc<Core>) -> Self {
+        let producer = Arc::new(Producer { core: Arc::clone(&core) });
+        Self { core, producer }
     }
 
     /// Begins to write a part, or to write it again: what is there of it stays until the new one is
@@ -156,7 +158,7 @@ impl Spool {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn part(&self, part: u64) -> Result<PartWriter> {
-        PartWriter::begin(&self.core, part)
+        PartWriter::begin(&self.producer, part)
     }
 
     /// Writes a part of these bytes.
@@ -175,7 +177,7 @@ impl Spool {
     pub fn put(&self, part: u64, bytes: &[u8]) -> Result<()> {
         let mut writer = self.part(part)?;
         writer.add(bytes)?;
-        writer.commit()
+        Ok(writer.commit()?)
     }
 
     /// Says that nobody will bring a part, so that nobody waits for it. Writing it again is

@@ -126,8 +126,9 @@ impl SpoolOptions {
     /// Memory that the bytes of parts take at most: what exceeds it goes to the disk, the parts
     /// that are needed last first. Default: 64 MiB.
     ///
-    /// Each part that is being written has up to 64 KiB of it in any case, and each reader one
-    /// piece of 64 KiB beyond it.
+    /// Each part that is being written has up to 64 KiB of it in any case. Beyond it are one piece
+    /// of 64 KiB for each reader, about 400 bytes for each part that is there, and 24 bytes for
+    /// each 64 KiB of it.
     ///
     /// # Examples
     ///
@@ -286,7 +287,8 @@ impl SpoolOptions {
     }
 
     /// Opens the spool in the file at this path, or makes one there: its complete parts outlive the
-    /// process. Which parts there are is kept in a second file, `PATH.manifest`.
+    /// process. Which parts there are is kept in a second file, `PATH.manifest`. Whoever has a
+    /// [`Spool`], a [`Drain`](crate::Drain), a writer or a reader of it has it locked.
     ///
     /// A part is in the file when [`commit`](crate::PartWriter::commit) returns, and not only in
     /// memory. Files are not synced, which would cost more than to fetch a part again: after a
@@ -295,9 +297,9 @@ impl SpoolOptions {
     ///
     /// # Errors
     ///
-    /// `Locked`: somebody has it open. `AlreadyExists`: the file at this path is not a spool's.
-    /// `NotASpool`, `NewerFormat`, `Damaged`: it is, but `PATH.manifest` is not what it should be.
-    /// `NoSpace`, `ReadOnlyFileSystem`, `Io`.
+    /// `Locked`: somebody has it open. `NotASpool`, `NewerFormat`, `Damaged`: what is at this path,
+    /// or at `PATH.manifest`, is not a spool's, or its first 32 bytes are damaged; it is left as it
+    /// is. `NetworkFileSystem`, `NoSpace`, `ReadOnlyFileSystem`, `Io`.
     ///
     /// # Examples
     ///

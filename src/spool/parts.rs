@@ -12,6 +12,8 @@ pub(super) struct Parts {
     slots: BTreeMap<u64, Slot>,
     /// The part that is drained next: those before it are gone.
     next: u64,
+    /// The parts before this one are being merged, and can no longer be written.
+    sealed: u64,
     total: Option<u64>,
     pub(super) counts: Counts,
 }
@@ -87,7 +89,7 @@ impl Parts {
     pub(super) fn check(&self, part: u64) -> Result<()> {
         // There is a number behind the last part, too.
         let total = self.total.unwrap_or(u64::MAX);
-        if part < self.next {
+        if part < self.next.max(self.sealed) {
             return Err(Error::PartDrained { part });
         }
         if part >= total { Err(Error::PartOutOfRange { part, total }) } else { Ok(()) }
@@ -126,15 +128,16 @@ impl Parts {
 
     /// There are no more parts than these.
     pub(super) fn finish(&mut self, total: u64) -> Result<()> {
-        let last = self.slots.last_key_value().map(|(&part, _)| part);
-        let last = last.or(self.next.checked_sub(1));
-        match last {
-            Some(part) if part >= total => Err(Error::PartOutOfRange { part, total }),
-            _ => {
-                self.total = Some(total);
-                Ok(())
-            }
+        let is_there = |slot: &Slot| slot.ready.is_some() || slot.writers > 0;
+        let last = self.slots.iter().rev().find(|(_, slot)| is_there(slot));
+        let last = last.map(|(&part, _)| part).or(self.next.checked_sub(1));
+        if let Some(part) = last.filter(|&part| part >= total) {
+            return Err(Error::PartOutOfRange { part, total });
         }
+        // Somebody looked for the end, and went beyond it.
+        self.slots.split_off(&total);
+        self.total = Some(total);
+        Ok(())
     }
 
     pub(super) fn find(&self, part: u64) -> Found {
@@ -157,10 +160,28 @@ impl Parts {
         self.pass();
     }
 
-    /// The next part never comes.
-    pub(super) fn skip_next(&mut self) {
-        self.counts.skipped += 1;
-        self.pass();
+    /// The parts before this one never come.
+    pub(super) fn skip_to(&mut self, part: u64) {
+        self.counts.skipped += part - self.next;
+        self.slots = self.slots.split_off(&part);
+        self.next = part;
+    }
+
+    /// Where a gap that begins with this part ends: with the next part that anything is known of,
+    /// or that there need not be.
+    pub(super) fn gap_end(&self, part: u64) -> u64 {
+        let known = self.slots.range(part + 1..).next().map(|(&part, _)| part);
+        known.or(self.total).unwrap_or(part + 1)
+    }
+
+    /// The part that is merged next.
+    pub(super) fn sealed(&self) -> u64 {
+        self.sealed.max(self.next)
+    }
+
+    /// The parts before this one are no longer written.
+    pub(super) fn seal(&mut self, part: u64) {
+        self.sealed = part;
     }
 
     fn pass(&mut self) {

@@ -1,9 +1,9 @@
 //! Opening a spool that outlives its process, and finding out what of it is there.
 //!
-//! The parts are in the file that the caller names, the manifest is beside it. The manifest is made
-//! first, and durable before the first part comes, so a file of parts without one is somebody
-//! else's. Parts are never synced: each one is read and checked instead, and what a power cut has
-//! taken is told.
+//! The parts are in the file that the caller names, which is made first and locked by whoever has
+//! the spool; the manifest is beside it. Parts are never synced: each one is read and checked
+//! instead. Then the manifest is written anew, with what was found and nothing else, so that no
+//! record of the past can be mistaken for one of the future; and only then space is given back.
 
 use std::{
     collections::BTreeMap,
@@ -16,21 +16,23 @@ use std::{
 use super::{
     content::{Content, PIECE_BYTES, Piece, Source},
     manifest::{
-        HEADER_BYTES, Manifest, NotAManifest, Record, VERSION, decode_header, encode_header,
+        HEADER_BYTES, MAGIC, Manifest, NotAHeader, PARTS_MAGIC, Record, VERSION, decode_header,
+        encode_header,
     },
     store::Store,
 };
 use crate::{
     disk::{
         budget::DiskBudget,
-        naming::{make, refuse_existing},
+        naming::{directory_of, temporary},
         scratch::{MODE, Scratch},
-        seam::{Access, Disk, FileKind},
+        seam::{Access, Disk, File, FileKind, refuse_network_file_system},
     },
     error::{Error, Foreign, Result},
 };
 
 const SUFFIX: &str = ".manifest";
+const TRIES_MAX: u32 = 100;
 
 /// What an earlier process has left of a spool.
 ///
@@ -74,41 +76,57 @@ pub(super) struct Found {
 
 /// Opens the spool at this path, or makes one.
 pub(super) fn open(disk: &Disk, path: &Path, limits: &[DiskBudget]) -> Result<Found> {
-    let mut manifest = open_manifest(disk, path)?;
-    let file = disk.create(path, MODE).map_err(Error::making(path, 0))?;
+    let (file, salt) = open_parts(disk, path)?;
     let file_bytes = file.length().map_err(Error::io("look at", path))?;
     let mut resumed = Resumed::default();
-    let (next, mut parts) = read_records(&mut manifest, &mut resumed)?;
+    let (next, mut parts) = match open_manifest(disk, path, salt)? {
+        Some(mut manifest) => read_records(&mut manifest, &mut resumed)?,
+        None => (0, BTreeMap::new()),
+    };
     let used = used_ranges(&mut parts, file_bytes, &mut resumed.damaged);
     let budgets: Vec<_> = limits.iter().collect();
     let scratch = Scratch::opened(Arc::new(file), path, file_bytes, &budgets);
-    let store = Arc::new(Store::opened(disk.clone(), scratch, &used)?);
-    let mut contents = BTreeMap::new();
+    let begin = HEADER_BYTES as u64;
+    let store = Arc::new(Store::opened(disk.clone(), scratch, begin, file_bytes));
+    let (mut contents, mut damaged) = (BTreeMap::new(), Vec::new());
     for (part, pieces) in parts {
         let content = Content::stored(&store, pieces);
-        match content.verify() {
-            Ok(()) => {
-                resumed.parts += 1;
-                resumed.bytes += content.bytes();
-                contents.insert(part, content);
-            }
-            // Its space comes back when it is dropped.
-            Err(Error::Damaged { .. }) => resumed.damaged.push(part),
-            Err(error) => {
-                store.keep();
-                return Err(error);
-            }
+        // A sector that cannot be read costs its part, and no other one.
+        if content.verify().is_ok() {
+            resumed.parts += 1;
+            resumed.bytes += content.bytes();
+            contents.insert(part, content);
+        } else {
+            resumed.damaged.push(part);
+            damaged.push(content);
         }
     }
     resumed.damaged.sort_unstable();
+    // What is given up now is in the manifest no more.
+    let manifest =
+        write_manifest(disk, path, salt, next, &contents).inspect_err(|_| store.keep())?;
+    drop(damaged);
+    let ends = used.iter().map(|range| range.end);
+    let begins = used.iter().map(|range| range.start).chain([file_bytes.max(begin)]);
+    for (end, begin) in [begin].into_iter().chain(ends).zip(begins) {
+        store.release(end..begin);
+    }
     Ok(Found { store, manifest, next, contents, resumed })
 }
 
-/// Removes the files of a spool. Whoever has them open goes on with them.
-pub(super) fn remove(disk: &Disk, path: &Path) -> Result<()> {
-    // The manifest goes last: a file of parts without one is refused.
-    for path in [path, &manifest_path(path)] {
-        disk.remove(path).map_err(Error::io("remove", path))?;
+/// Removes the files of a spool, if they are still those of this one. Whoever has them open goes on
+/// with them.
+pub(super) fn remove(disk: &Disk, path: &Path, store: &Store) -> Result<()> {
+    let Some(file) = store.file() else { return Ok(()) };
+    let id = file.id().map_err(Error::io("look at", path))?;
+    if disk.identify(path).is_ok_and(|now| now == id) {
+        // The lock goes last. A file of parts without a manifest is an empty spool.
+        for path in [&manifest_path(path), path] {
+            match disk.remove(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed.map_err(Error::io("remove", path))?,
+            }
+        }
     }
     Ok(())
 }
@@ -119,55 +137,115 @@ fn manifest_path(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// The manifest, locked, and its header read.
-fn open_manifest(disk: &Disk, path: &Path) -> Result<Manifest> {
-    let name = manifest_path(path);
-    let file = match disk.open(&name, Access::Write) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make_manifest(disk, path, &name)?;
-            disk.open(&name, Access::Write)
+/// The file of the parts, locked, and its salt. One that was not there is durable.
+fn open_parts(disk: &Disk, path: &Path) -> Result<(File, u32)> {
+    let directory = directory_of(path);
+    let kind = disk.file_system_type(directory).map_err(Error::io("look at", directory))?;
+    refuse_network_file_system(kind, path)?;
+    let file = create_and_lock(disk, path)?;
+    if file.length().map_err(Error::io("look at", path))? == 0 {
+        let mut salt = [0; 4];
+        disk.random_bytes(&mut salt).map_err(Error::io("get random bytes for", path))?;
+        let salt = u32::from_le_bytes(salt);
+        let written = file.write_at(&encode_header(PARTS_MAGIC, salt), 0);
+        written.map_err(Error::filling("write", path, HEADER_BYTES as u64))?;
+        file.sync().map_err(Error::io("sync", path))?;
+        disk.sync_directory(directory).map_err(Error::io("sync", directory))?;
+    }
+    let salt = read_header(&file, path, PARTS_MAGIC)?;
+    Ok((file, salt))
+}
+
+fn create_and_lock(disk: &Disk, path: &Path) -> Result<File> {
+    for _ in 0..TRIES_MAX {
+        let file = disk.create(path, MODE).map_err(Error::making(path, 0))?;
+        if file.kind().map_err(Error::io("look at", path))? != FileKind::Regular {
+            return Err(Error::NotASpool { path: path.into(), found: Foreign::Special });
         }
-        opened => opened,
-    };
-    let file = file.map_err(Error::io("open", &name))?;
-    let foreign = |found| Error::NotASpool { path: name.clone(), found };
-    match file.kind().map_err(Error::io("look at", &name))? {
+        if !file.try_lock().map_err(Error::io("lock", path))? {
+            break;
+        }
+        // Between opening and locking, its owner may have removed it.
+        let id = file.id().map_err(Error::io("look at", path))?;
+        if disk.identify(path).is_ok_and(|now| now == id) {
+            return Ok(file);
+        }
+    }
+    Err(Error::Locked { path: path.into() })
+}
+
+/// The salt.
+fn read_header(file: &File, path: &Path, magic: [u8; 8]) -> Result<u32> {
+    let foreign = |found| Error::NotASpool { path: path.into(), found };
+    match file.kind().map_err(Error::io("look at", path))? {
         FileKind::Regular => {}
         FileKind::Directory => return Err(foreign(Foreign::Directory)),
         FileKind::Special => return Err(foreign(Foreign::Special)),
     }
-    if !file.try_lock().map_err(Error::io("lock", &name))? {
-        return Err(Error::Locked { path: path.into() });
-    }
-    if file.length().map_err(Error::io("look at", &name))? < HEADER_BYTES as u64 {
+    if file.length().map_err(Error::io("look at", path))? < HEADER_BYTES as u64 {
         return Err(foreign(Foreign::File));
     }
     let mut header = [0; HEADER_BYTES];
-    file.read_at(&mut header, 0).map_err(Error::io("read", &name))?;
-    let salt = decode_header(&header).map_err(|reason| match reason {
-        NotAManifest::Foreign => foreign(Foreign::File),
-        NotAManifest::Newer(found) => {
-            Error::NewerFormat { path: name.clone(), found, supported: VERSION }
+    file.read_at(&mut header, 0).map_err(Error::io("read", path))?;
+    decode_header(magic, &header).map_err(|reason| match reason {
+        NotAHeader::Foreign => foreign(Foreign::File),
+        NotAHeader::Newer(found) => {
+            Error::NewerFormat { path: path.into(), found, supported: VERSION }
         }
-        NotAManifest::Damaged(source) => Error::damaged(&name, 0)(source),
-    })?;
-    Ok(Manifest { file, path: name, salt, end: HEADER_BYTES as u64 })
+        NotAHeader::Damaged(source) => Error::damaged(path, 0)(source),
+    })
 }
 
-fn make_manifest(disk: &Disk, path: &Path, name: &Path) -> Result<()> {
-    refuse_existing(disk, path)?;
-    let mut salt = [0; 4];
-    disk.random_bytes(&mut salt).map_err(Error::io("get random bytes for", name))?;
-    let header = encode_header(u32::from_le_bytes(salt));
-    let made = make(disk, name, MODE, |file, temporary| {
-        let written = file.write_at(&header, 0);
-        written.map_err(Error::filling("write", temporary, HEADER_BYTES as u64))
-    });
-    match made {
-        // Somebody else was faster; whose it is, the lock tells.
-        Err(Error::AlreadyExists { .. }) => Ok(()),
-        made => made,
+/// The manifest of the spool with this salt, if there is one: not one that an earlier spool here
+/// has left.
+fn open_manifest(disk: &Disk, path: &Path, salt: u32) -> Result<Option<Manifest>> {
+    let path = manifest_path(path);
+    let file = match disk.open(&path, Access::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(Error::io("open", &path))?,
+    };
+    let found = read_header(&file, &path, MAGIC)?;
+    Ok((found == salt).then_some(Manifest { file, path, salt, end: HEADER_BYTES as u64 }))
+}
+
+/// A manifest of these parts and no others takes the place of the one there is.
+fn write_manifest(
+    disk: &Disk,
+    path: &Path,
+    salt: u32,
+    next: u64,
+    contents: &BTreeMap<u64, Content>,
+) -> Result<Manifest> {
+    let path = manifest_path(path);
+    let temporary = temporary(&path);
+    let written = write_records(disk, &temporary, salt, next, contents);
+    // What cannot be removed is taken over by the next one.
+    let manifest = written.inspect_err(|_| drop(disk.remove(&temporary)))?;
+    disk.replace(&temporary, &path).map_err(Error::io("name", &path))?;
+    let directory = directory_of(&path);
+    disk.sync_directory(directory).map_err(Error::io("sync", directory))?;
+    Ok(Manifest { path, ..manifest })
+}
+
+fn write_records(
+    disk: &Disk,
+    temporary: &Path,
+    salt: u32,
+    next: u64,
+    contents: &BTreeMap<u64, Content>,
+) -> Result<Manifest> {
+    let file = disk.create(temporary, MODE).map_err(Error::making(temporary, 0))?;
+    file.truncate(0).map_err(Error::io("shorten", temporary))?;
+    let written = file.write_at(&encode_header(MAGIC, salt), 0);
+    written.map_err(Error::filling("write", temporary, HEADER_BYTES as u64))?;
+    let path = temporary.into();
+    let mut manifest = Manifest { file, path, salt, end: HEADER_BYTES as u64 };
+    manifest.set_next(next)?;
+    for (&part, content) in contents {
+        manifest.add_part(part, content)?;
     }
+    manifest.file.sync().map_err(Error::io("sync", temporary))?;
+    Ok(manifest)
 }
 
 /// Where parts begin that are not gone, and the parts that are listed.
@@ -180,6 +258,8 @@ fn read_records(
     while let Some(record) = manifest.read_next(file_bytes)? {
         match record {
             Record::Next(next) => first = first.max(next),
+            // No spool has as many.
+            Record::Part { part: u64::MAX, .. } => resumed.damaged.push(u64::MAX),
             Record::Part { part, bytes, pieces } => {
                 parts.insert(part, pieces_of(bytes, &pieces));
             }
@@ -216,7 +296,7 @@ fn used_ranges(
         }
     }
     used.sort_unstable();
-    let mut end_before = 0;
+    let mut end_before = HEADER_BYTES as u64;
     for &(offset, end, part) in &used {
         if (offset < end_before || end > file_bytes) && parts.remove(&part).is_some() {
             damaged.push(part);

@@ -34,8 +34,7 @@ pub struct SpoolStats {
     pub resident_bytes: u64,
     /// The most that it was.
     pub resident_bytes_peak: u64,
-    /// Memory that tells where the bytes of the complete parts are: 24 bytes for 64 KiB, and about
-    /// 100 for a part.
+    /// Memory that lists the pieces of the complete parts.
     pub index_bytes: u64,
     /// Disk that the spool's file takes.
     pub disk_bytes: u64,

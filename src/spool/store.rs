@@ -23,6 +23,8 @@ pub(super) struct Store {
     /// For the temporary file, once there is one.
     directory: PathBuf,
     limits: Vec<DiskBudget>,
+    /// Where the first bytes go: behind a header, if there is one.
+    begin: u64,
     space: Mutex<Space>,
 }
 
@@ -39,22 +41,16 @@ struct Space {
 impl Store {
     /// One that makes its temporary file when it is needed.
     pub(super) fn new(disk: Disk, directory: PathBuf, limits: Vec<DiskBudget>) -> Self {
-        Self { disk, directory, limits, space: Mutex::default() }
+        Self { disk, directory, limits, begin: 0, space: Mutex::default() }
     }
 
-    /// One over a file in which only these ranges are needed, in order; none touches another.
-    pub(super) fn opened(disk: Disk, mut scratch: Scratch, used: &[Range<u64>]) -> Result<Self> {
+    /// One over a file of so many bytes, of which those before `begin` are not its own. All others
+    /// are in use.
+    pub(super) fn opened(disk: Disk, scratch: Scratch, begin: u64, file_bytes: u64) -> Self {
         let (directory, limits) = (scratch.path().into(), Vec::new());
-        let end = used.last().map_or(0, |last| last.end);
-        scratch.truncate(end)?;
+        let end = file_bytes.max(begin);
         let space = Space { scratch: Some(scratch), end, ..Space::default() };
-        let store = Self { disk, directory, limits, space: Mutex::new(space) };
-        let mut needed = 0;
-        for range in used {
-            store.release(needed..range.start);
-            needed = range.end;
-        }
-        Ok(store)
+        Self { disk, directory, limits, begin, space: Mutex::new(space) }
     }
 
     /// Stores pieces of so many bytes in all behind everything there is: where they begin.
@@ -110,8 +106,8 @@ impl Store {
         }
         let Space { scratch: Some(scratch), end, holes, .. } = &mut *space else { return };
         let pages = holes.free(bytes);
-        if holes.are_all(*end) && scratch.clear().is_ok() {
-            *end = 0;
+        if holes.are_all(&(self.begin..*end)) && scratch.clear(self.begin).is_ok() {
+            *end = self.begin;
             holes.clear();
         } else if !pages.is_empty() {
             let _ = scratch.punch(pages);

@@ -3,11 +3,12 @@
 use std::{fmt, io, mem, sync::Arc};
 
 use super::{
+    Producer,
     content::{Content, PIECE_BYTES, Piece, Source},
     core::{Core, WriterId},
     memory::Buffer,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// One part of a [`Spool`](crate::Spool) while it is written. [`commit`](Self::commit) makes it
 /// complete; dropped before, it is as if it had never been begun.
@@ -35,17 +36,21 @@ use crate::error::Result;
 #[must_use = "a part that is dropped without `commit` was never written"]
 pub struct PartWriter {
     core: Arc<Core>,
+    _producer: Arc<Producer>,
     id: WriterId,
-    /// `None` once it is complete.
-    content: Option<Arc<Content>>,
+    content: Arc<Content>,
     buffer: Buffer,
+    is_complete: bool,
 }
 
 impl PartWriter {
-    pub(super) fn begin(core: &Arc<Core>, part: u64) -> Result<Self> {
+    pub(super) fn begin(producer: &Arc<Producer>, part: u64) -> Result<Self> {
+        let core = Arc::clone(&producer.core);
         let id = core.begin(part)?;
-        let content = Some(Arc::new(Content::new(&core.store)));
-        Ok(Self { core: Arc::clone(core), id, content, buffer: Buffer::new(&core.memory) })
+        let content = Arc::new(Content::new(&core.store));
+        let buffer = Buffer::new(&core.memory);
+        let producer = Arc::clone(producer);
+        Ok(Self { core, _producer: producer, id, content, buffer, is_complete: false })
     }
 
     /// The number of the part.
@@ -76,8 +81,7 @@ impl PartWriter {
     /// ```
     #[must_use]
     pub fn part_bytes(&self) -> u64 {
-        let stored = self.content.as_ref().map_or(0, |content| content.bytes());
-        stored + self.buffer.bytes().len() as u64
+        self.content.bytes() + self.buffer.bytes().len() as u64
     }
 
     /// Makes the part complete: it is ready from now on, in place of an earlier one with this
@@ -86,13 +90,12 @@ impl PartWriter {
     ///
     /// # Errors
     ///
-    /// `PartDrained`, `PartOutOfRange`; where it goes to the disk now, `NoSpace`, `DiskFull`, `Io`.
-    /// What was written is given up, and an earlier part with this number is still there.
+    /// With the writer, which can try again: `PartDrained`, `PartOutOfRange`; where it goes to the
+    /// disk now, `NoSpace`, `DiskFull`, `Io`. An earlier part with this number is still there.
     ///
     /// # Panics
     ///
-    /// If what [`on_progress`](crate::SpoolOptions::on_progress) was given panics; the part is
-    /// complete then.
+    /// If what [`on_progress`](crate::SpoolOptions::on_progress) was given panics.
     ///
     /// # Examples
     ///
@@ -106,15 +109,22 @@ impl PartWriter {
     /// assert_eq!(spool.state(0), PartState::Ready);
     /// # Ok::<(), ringkeep::Error>(())
     /// ```
-    pub fn commit(mut self) -> Result<()> {
-        let Some(content) = &self.content else { return Ok(()) };
-        let mut last = mem::replace(&mut self.buffer, Buffer::new(&self.core.memory));
-        if !last.bytes().is_empty() {
-            last.shrink();
-            keep(&self.core, self.id, content, last);
+    pub fn commit(mut self) -> Result<(), CommitError> {
+        match self.complete() {
+            Ok(()) => Ok(()),
+            Err(source) => Err(CommitError { writer: self.into(), source: source.into() }),
+        }
+    }
+
+    fn complete(&mut self) -> Result<()> {
+        if !self.buffer.bytes().is_empty() {
+            self.buffer.shrink();
+            self.keep(Buffer::new(&self.core.memory));
             self.core.settle()?;
         }
-        self.core.commit(self.id.0, content)
+        self.core.commit(self.id.0, &self.content)?;
+        self.is_complete = true;
+        Ok(())
     }
 
     /// Writes all of these bytes.
@@ -130,13 +140,10 @@ impl PartWriter {
     /// Makes room for some bytes at least; there are at most so many to come.
     fn make_room(&mut self, coming: usize) -> Result<()> {
         if self.buffer.is_full() {
-            let Some(content) = &self.content else { return Ok(()) };
             if self.core.make_room(PIECE_BYTES)? {
-                let next = Buffer::counted(&self.core.memory);
-                let full = mem::replace(&mut self.buffer, next);
-                keep(&self.core, self.id, content, full);
+                self.keep(Buffer::counted(&self.core.memory));
             } else {
-                content.append(self.buffer.bytes())?;
+                self.content.append(self.buffer.bytes())?;
                 self.buffer.clear();
                 self.core.tell_of_moving();
             }
@@ -151,13 +158,13 @@ impl PartWriter {
         }
         Ok(())
     }
-}
 
-/// Leaves a piece in memory.
-fn keep(core: &Core, id: WriterId, content: &Arc<Content>, buffer: Buffer) {
-    let buffer = Arc::new(buffer);
-    content.push(Piece::of(buffer.bytes(), Source::Memory(Arc::clone(&buffer))));
-    core.may_evict(id, content);
+    /// Leaves the buffer in memory as a piece, and goes on with the next one.
+    fn keep(&mut self, next: Buffer) {
+        let full = Arc::new(mem::replace(&mut self.buffer, next));
+        self.content.push(Piece::of(full.bytes(), Source::Memory(Arc::clone(&full))));
+        self.core.may_evict(self.id, &self.content);
+    }
 }
 
 impl io::Write for PartWriter {
@@ -178,13 +185,51 @@ impl io::Write for PartWriter {
 
 impl Drop for PartWriter {
     fn drop(&mut self) {
-        self.content = None;
-        self.core.end(self.id);
+        self.core.end(self.id, self.is_complete);
     }
 }
 
 impl fmt::Debug for PartWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PartWriter").field("part", &self.id.0).finish_non_exhaustive()
+    }
+}
+
+/// A [`commit`](PartWriter::commit) that failed, with all that was written.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::Write as _;
+///
+/// use ringkeep::{CommitError, Error, SpoolOptions};
+///
+/// # let directory = tempfile::tempdir()?;
+/// let options = SpoolOptions::new().memory_bytes(0).disk_bytes_max(10);
+/// let mut part = options.directory(directory.path()).build().part(0)?;
+/// part.write_all(b"more than ten bytes")?;
+/// let CommitError { writer, source } = part.commit().unwrap_err();
+/// assert!(matches!(*source, Error::DiskFull { .. }));
+/// assert_eq!(writer.part_bytes(), 19);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error("{source}")]
+pub struct CommitError {
+    /// To try again.
+    pub writer: Box<PartWriter>,
+    /// Why.
+    pub source: Box<Error>,
+}
+
+impl From<CommitError> for Error {
+    fn from(failed: CommitError) -> Self {
+        *failed.source
+    }
+}
+
+impl From<CommitError> for io::Error {
+    fn from(failed: CommitError) -> Self {
+        Self::from(*failed.source)
     }
 }

@@ -12,6 +12,8 @@ use ringkeep::{Corruption, Error, Foreign, PartState, SimDisk, Spool, SpoolOptio
 
 const PATH: &str = "/sim/kept";
 const MANIFEST: &str = "/sim/kept.manifest";
+/// Bytes that both files begin with.
+const HEADER: usize = 32;
 
 fn bytes(part: u64) -> Vec<u8> {
     (0..60 + part.to_le_bytes()[0]).map(|at| at ^ part.to_le_bytes()[0]).collect()
@@ -59,7 +61,7 @@ fn every_flipped_byte_on_the_disk_is_told_and_costs_its_part_only() {
         assert!(matches!(refused, Error::Damaged { .. }), "{refused:?}");
         let refused = spool.merge_to_file("/sim/output").expect_err("one is damaged");
         assert!(matches!(refused, Error::Damaged { .. }), "{refused:?}");
-        assert_eq!(disk.contents(), []);
+        assert!(disk.contents().is_empty());
         disk.flip_unnamed(at, u32::try_from(at % 8).expect("a bit"));
     }
     disk.cut_unnamed(10);
@@ -107,23 +109,25 @@ fn opened(parts: &[u8], manifest: &[u8]) -> Result<(Vec<u64>, u64), Error> {
 }
 
 #[test]
-fn every_flipped_byte_of_files_that_are_opened_is_told_and_costs_its_part_only() {
+fn a_flipped_byte_of_a_file_that_is_opened_costs_its_part_or_those_noted_after_it() {
     let (parts, manifest) = files();
     assert_eq!(opened(&parts, &manifest).expect("a spool"), (vec![0, 1, 2], 0));
     let used: usize = (0..3).map(|part| bytes(part).len()).sum();
-    for at in 0..used {
+    for at in 0..HEADER + used {
         let mut flipped = parts.clone();
         flipped[at] ^= 1 << (at % 8);
-        let (whole, told) = opened(&flipped, &manifest).expect("a spool");
-        assert_eq!((whole.len(), told), (2, 1), "byte {at}");
+        match opened(&flipped, &manifest) {
+            Err(Error::Damaged { .. } | Error::NotASpool { .. }) => assert!(at < HEADER),
+            Ok((whole, told)) => assert!(at >= HEADER && (whole.len(), told) == (2, 1), "{at}"),
+            Err(other) => panic!("{other:?}"),
+        }
     }
     for at in 0..manifest.len() {
         let mut flipped = manifest.clone();
         flipped[at] ^= 1 << (at % 8);
         match opened(&parts, &flipped) {
-            // The salt is in the header, whose checksum tells.
-            Err(Error::Damaged { .. } | Error::NotASpool { .. }) => assert!(at < 32),
-            Ok((whole, told)) => assert!(at >= 32 && whole.len() < 3 && told > 0, "byte {at}"),
+            Err(Error::Damaged { .. } | Error::NotASpool { .. }) => assert!(at < HEADER),
+            Ok((whole, told)) => assert!(at >= HEADER && whole.len() < 3 && told > 0, "byte {at}"),
             Err(other) => panic!("{other:?}"),
         }
     }
@@ -133,18 +137,62 @@ fn every_flipped_byte_of_files_that_are_opened_is_told_and_costs_its_part_only()
 fn every_prefix_of_files_that_are_opened_has_the_parts_that_are_whole_in_it() {
     let (parts, manifest) = files();
     for length in 0..parts.len() {
-        let (whole, told) = opened(&parts[..length], &manifest).expect("a spool");
-        assert_eq!(whole.len() as u64 + told, 3, "{length} bytes");
+        match opened(&parts[..length], &manifest) {
+            Ok((whole, told)) => assert_eq!(whole.len() as u64 + told, 3, "{length} bytes"),
+            Err(Error::NotASpool { found: Foreign::File, .. }) => assert!(length < HEADER),
+            Err(other) => panic!("{other:?}"),
+        }
     }
     let mut most = 0;
     for length in 0..manifest.len() {
         match opened(&parts, &manifest[..length]) {
             Ok((whole, _)) => most = most.max(whole.len()),
-            Err(Error::NotASpool { found: Foreign::File, .. }) => assert!(length < 32),
+            Err(Error::NotASpool { found: Foreign::File, .. }) => assert!(length < HEADER),
             Err(other) => panic!("{other:?}"),
         }
     }
     assert_eq!(most, 2);
+}
+
+/// Goal: what was lost once does not take anything with it later.
+///
+/// Method: damage of every kind, then parts are written in its place, and the spool is opened
+/// once more.
+#[test]
+fn what_is_written_after_damage_is_there_the_next_time() {
+    let (parts, manifest) = files();
+    let opened_again = |parts: &[u8], manifest: &[u8]| {
+        let disk = SimDisk::reliable(1);
+        disk.put_file(Path::new(PATH), parts);
+        disk.put_file(Path::new(MANIFEST), manifest);
+        for time in 0..2 {
+            let Ok(spool) = options(&disk).resume(PATH) else { return false };
+            let resumed = spool.resumed();
+            assert!(time == 0 || resumed.damaged.is_empty() && resumed.parts == 3, "{resumed:?}");
+            for part in spool.missing().collect::<Vec<_>>() {
+                spool.put(part, &bytes(part)).expect("it can come again");
+            }
+            for part in (0..3).filter(|&part| spool.reader(part).is_err()) {
+                spool.put(part, &bytes(part)).expect("it can come again");
+            }
+            assert!((0..3).all(|part| is_whole(&spool, part)));
+        }
+        true
+    };
+    let mut count = 0;
+    for at in 0..parts.len().min(HEADER + 250) {
+        let mut flipped = parts.clone();
+        flipped[at] ^= 1 << (at % 8);
+        count += u64::from(opened_again(&flipped, &manifest));
+        count += u64::from(opened_again(&parts[..at], &manifest));
+    }
+    for at in 0..manifest.len() {
+        let mut flipped = manifest.clone();
+        flipped[at] ^= 1 << (at % 8);
+        count += u64::from(opened_again(&parts, &flipped));
+        count += u64::from(opened_again(&parts, &manifest[..at]));
+    }
+    assert!(count > 600, "{count}");
 }
 
 #[test]
@@ -154,21 +202,19 @@ fn files_of_others_are_refused_and_left_alone() {
     let manifest = directory.path().join("kept.manifest");
     let options = SpoolOptions::new();
     std::fs::write(&path, "somebody's").expect("there is room");
-    let refused = options.resume(&path).expect_err("it has no manifest");
-    assert!(matches!(refused, Error::AlreadyExists { .. }), "{refused:?}");
+    let refused = options.resume(&path).expect_err("it is no spool's");
+    assert!(matches!(refused, Error::NotASpool { found: Foreign::File, .. }), "{refused:?}");
+    assert_eq!(std::fs::read(&path).expect("it is there"), b"somebody's");
+    std::fs::remove_file(&path).expect("it is there");
     std::fs::write(&manifest, "somebody's text, which is longer than a header").expect("room");
     let refused = options.resume(&path).expect_err("that is none");
     assert!(matches!(refused, Error::NotASpool { found: Foreign::File, .. }), "{refused:?}");
-    assert_eq!(std::fs::read(&path).expect("it is there"), b"somebody's");
+    assert!(std::fs::read(&manifest).expect("it is there").starts_with(b"somebody's text"));
     std::fs::remove_file(&manifest).expect("it is there");
     std::fs::create_dir(&manifest).expect("there is room");
     let refused = options.resume(&path).expect_err("that is none");
-    assert!(
-        matches!(refused, Error::NotASpool { .. } | Error::Io { .. }),
-        "a directory: {refused:?}"
-    );
+    assert!(matches!(refused, Error::NotASpool { found: Foreign::Directory, .. }), "{refused:?}");
     std::fs::remove_dir(&manifest).expect("it is there");
-    std::fs::remove_file(&path).expect("it is there");
     drop(options.resume(&path).expect("nothing is in the way"));
     let mut newer = std::fs::read(&manifest).expect("it is there");
     newer[8] = 2;
@@ -177,4 +223,32 @@ fn files_of_others_are_refused_and_left_alone() {
     std::fs::write(&manifest, newer).expect("there is room");
     let refused = options.resume(&path).expect_err("it is newer");
     assert!(matches!(refused, Error::NewerFormat { found: 2, supported: 1, .. }), "{refused:?}");
+    for nothing in ["", "/", "no such directory/kept"] {
+        options.resume(nothing).expect_err("no file can be there");
+    }
+    assert!(!Path::new(".manifest").exists());
+}
+
+#[test]
+fn a_spool_that_is_discarded_takes_no_other_one_with_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("kept");
+    let options = SpoolOptions::new();
+    let first = options.resume(&path).expect("a spool");
+    first.put(0, b"the first one's").expect("there is room");
+    first.discard().expect("it is there");
+    let second = options.resume(&path).expect("another one");
+    second.put(0, b"the second one's").expect("there is room");
+    first.discard().expect("there is nothing to remove");
+    assert_eq!(io::read_to_string(first.reader(0).expect("it is ready")).expect("text").len(), 15);
+    drop((first, second));
+    let third = options.resume(&path).expect("the second one");
+    assert_eq!((third.resumed().parts, third.resumed().bytes), (1, 16));
+    let reader = third.reader(0).expect("it is ready");
+    drop(third);
+    let refused = options.resume(&path).expect_err("somebody reads it");
+    assert!(matches!(refused, Error::Locked { .. }), "{refused:?}");
+    drop(reader);
+    options.resume(&path).expect("nobody has it").discard().expect("it is there");
+    assert_eq!(std::fs::read_dir(directory.path()).expect("a directory").count(), 0);
 }

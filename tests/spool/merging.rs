@@ -5,9 +5,10 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::Path,
+    thread,
 };
 
-use ringkeep::{Error, Spool, SpoolOptions};
+use ringkeep::{Error, GapPolicy, Spool, SpoolOptions};
 
 fn bytes(part: u8) -> Vec<u8> {
     (0..150_000 + usize::from(part)).map(|at| at.to_le_bytes()[0] ^ part).collect()
@@ -128,4 +129,56 @@ fn parts_that_were_drained_are_not_merged() {
     let mut rest = Vec::new();
     spool.merge_into(&mut rest).expect("all are there");
     assert!([first, rest].concat() == all);
+}
+
+/// What is written while a file is made is in it, or is refused: it never vanishes.
+#[test]
+fn a_part_that_the_merge_has_passed_can_no_longer_be_written() {
+    for gaps in [GapPolicy::Error, GapPolicy::Skip] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("output");
+        let spool = SpoolOptions::new().gaps(gaps).build();
+        match gaps {
+            GapPolicy::Skip => spool.fail(0).expect("it can fail"),
+            _ => spool.put(0, b"zero ").expect("it can come"),
+        }
+        let mut one = spool.part(1).expect("it can come");
+        spool.finish(2).expect("there are two");
+        let (merging, merged) = (spool.clone(), path.clone());
+        let merging = thread::spawn(move || merging.merge_to_file(merged));
+        // Until the merge has passed it, a new part 0 is the one that is merged.
+        let mut last = String::new();
+        for time in 0.. {
+            let text = format!("{time} ");
+            match spool.put(0, text.as_bytes()) {
+                Ok(()) => last = text,
+                Err(Error::PartDrained { part: 0 }) => break,
+                Err(other) => panic!("{other:?}"),
+            }
+            thread::yield_now();
+        }
+        one.write_all(b"one").expect("there is room");
+        one.commit().expect("it can come");
+        merging.join().expect("no panic").expect("all are there");
+        let found = fs::read_to_string(&path).expect("it is there");
+        let expected =
+            if last.is_empty() && gaps == GapPolicy::Error { "zero ".into() } else { last };
+        assert_eq!(found, expected + "one");
+    }
+}
+
+#[test]
+fn a_merge_that_failed_leaves_all_parts_to_be_written_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let spool = Spool::new();
+    spool.put(0, b"zero ").expect("it can come");
+    spool.fail(1).expect("it can fail");
+    spool.finish(2).expect("there are two");
+    let path = directory.path().join("output");
+    let refused = spool.merge_to_file(&path).expect_err("one has failed");
+    assert!(matches!(refused, Error::PartMissing { part: 1, .. }), "{refused:?}");
+    spool.put(0, b"once more ").expect("it can come again");
+    spool.put(1, b"one").expect("it can come again");
+    spool.merge_to_file(&path).expect("all are there");
+    assert_eq!(fs::read_to_string(&path).expect("it is there"), "once more one");
 }

@@ -50,13 +50,43 @@ fn what_cannot_come_is_refused_by_its_number() {
     spool.put(1, b"in time").expect("it can come");
     drop(spool.drain().expect("alone").next_part().expect("it is ready"));
     let refused = late.commit().expect_err("it is drained");
-    assert!(matches!(refused, Error::PartDrained { part: 1 }), "{refused:?}");
+    assert!(matches!(*refused.source, Error::PartDrained { part: 1 }), "{refused:?}");
     assert!(spool.missing().eq(2..5));
     let last = u64::MAX - 1;
     let wide = Spool::new();
     wide.put(last, b"the very last").expect("it can come");
     assert_eq!((wide.missing().next(), wide.state(last)), (Some(0), PartState::Ready));
     wide.put(u64::MAX, b"one more").expect_err("no spool has as many");
+}
+
+#[test]
+fn a_failure_behind_the_end_is_no_part_and_a_long_gap_is_passed_at_once() {
+    let spool = SpoolOptions::new().gaps(GapPolicy::Skip).build();
+    let far = 1 << 60;
+    spool.put(far, b"far").expect("it can come");
+    spool.fail(far + 1).expect("somebody looks for the end");
+    spool.finish(far + 1).expect("it is there");
+    assert_eq!(spool.state(far + 1), PartState::Absent);
+    let mut drain = spool.drain().expect("alone");
+    assert_eq!(drain.next_part().expect("no gap").map(|part| part.part()), Some(far));
+    assert!(drain.next_part().expect("no gap").is_none());
+    assert_eq!(spool.stats().parts_skipped, far);
+}
+
+#[test]
+fn whoever_waits_is_told_when_nobody_is_left_to_bring_a_part() {
+    for gaps in [GapPolicy::Error, GapPolicy::Skip, GapPolicy::Wait] {
+        let spool = SpoolOptions::new().gaps(gaps).build();
+        let mut drain = spool.drain().expect("alone");
+        let mut writer = spool.part(0).expect("it can come");
+        drop(spool);
+        writer.write_all(b"bytes").expect("there is room");
+        writer.commit().expect("a writer is left");
+        assert!(drain.next_part().expect("it is there").is_some());
+        let refused = drain.next_part().map(drop).expect_err("nobody is left");
+        let is_told = matches!(refused, Error::PartMissing { part: 1, state: PartState::Absent });
+        assert!(is_told, "{gaps:?}: {refused:?}");
+    }
 }
 
 /// Drains in a thread; the text of all parts, or the error.

@@ -402,6 +402,14 @@ impl SimDisk {
         })
     }
 
+    pub(crate) fn replace(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.change(|state| {
+            let inode = state.find(from)?;
+            state.rename(Rename { from: Some(from.into()), to: Some((to.into(), inode)) });
+            Ok(())
+        })
+    }
+
     pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
         self.change(|state| {
             state.find(path)?;
