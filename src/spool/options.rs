@@ -226,7 +226,8 @@ impl SpoolOptions {
     }
 
     /// Is called when a part has become complete, and when parts begin to move to the disk: by the
-    /// thread that brought it about, which may use the spool in it. Default: nobody is told.
+    /// thread that brought it about, which may use the spool in it. Of several threads the later
+    /// one may be told first. Default: nobody is told.
     ///
     /// # Examples
     ///
