@@ -363,7 +363,8 @@ pub enum Error {
         /// One past the last one.
         end: u64,
     },
-    /// A queue is only opened with the codec, the tag and the mode that it was written with.
+    /// What is on the disk is only opened with the codec, the tag and the mode that it was written
+    /// with.
     #[error("{} holds {found}, not {expected}: open it with the codec and the tag that it was \
              written with", path.display())]
     CodecMismatch {

@@ -12,7 +12,6 @@ use ringkeep::Spool;
 use super::{
     Failure,
     options::{Format, Options, Unfinished},
-    parts,
 };
 
 /// Finds out before the download what would be in the way after it.
@@ -42,7 +41,7 @@ pub(crate) fn make(spool: &Spool, options: &Options) -> Result<(), Failure> {
         Format::Mp4 => remux(spool, options)?,
     }
     if let Unfinished::Kept = options.unfinished {
-        parts::discard(spool, options)?;
+        spool.discard()?;
     }
     Ok(())
 }

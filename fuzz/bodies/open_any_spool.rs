@@ -18,7 +18,7 @@ use ringkeep::{Error, PartState, Result, SimDisk, Spool, SpoolOptions};
 use crate::edits::{Files, apply};
 
 const PATH: &str = "/sim/spool";
-const HEADER: usize = 32;
+const HEADER: usize = 128;
 const RECORD: usize = 32;
 const ENTRY: usize = 12;
 /// Parts that are looked at: a part may have any number.
@@ -91,7 +91,7 @@ fn files(how: u8, rest: &[u8]) -> Files {
         // Of the same spool.
         if let (Some(salt), parts) = (rest.get(12..16), &mut files[0].1) {
             parts[12..16].copy_from_slice(salt);
-            mend_one(parts, 28, 0, 0..28);
+            mend_one(parts, 124, 0, 0..124);
         }
     }
     files
@@ -133,7 +133,7 @@ fn mend_one(bytes: &mut [u8], at: usize, seed: u32, range: std::ops::Range<usize
 
 /// See docs/FORMAT.md.
 fn mend(manifest: &mut [u8]) {
-    mend_one(manifest, 28, 0, 0..28);
+    mend_one(manifest, 124, 0, 0..124);
     let Some(salt) = word(manifest, 12) else { return };
     let mut at = HEADER;
     while let Some(count) = word(manifest, at.saturating_add(12)) {

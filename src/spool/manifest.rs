@@ -8,8 +8,10 @@
 //! | 8 | 4 | version | 1 |
 //! | 12 | 4 | salt | random: files and records of another spool have another one |
 //! | 16 | 4 | piece bytes | 65536 |
-//! | 20 | 8 | - | zero |
-//! | 28 | 4 | checksum | CRC32 of bytes 0 to 28 |
+//! | 20 | 12 | - | zero |
+//! | 32 | 64 | tag | what the user calls the parts, padded with zeros |
+//! | 96 | 28 | - | zero |
+//! | 124 | 4 | checksum | CRC32 of bytes 0 to 124 |
 //!
 //! In the manifest records follow:
 //!
@@ -30,11 +32,15 @@ use std::path::PathBuf;
 
 use super::content::{Content, PIECE, Piece, Source};
 use crate::{
-    disk::seam::File,
+    disk::{
+        seam::File,
+        segment::{NAME_BYTES, name_of},
+    },
     error::{Corruption, Error, Result},
 };
 
-pub(super) const HEADER_BYTES: usize = 32;
+pub(super) const HEADER_BYTES: usize = 128;
+const TAG_AT: usize = 32;
 const RECORD_BYTES: usize = 32;
 /// No record is longer: a part of 340 GiB has one of 64 MiB.
 const RECORD_BYTES_MAX: u64 = 64 << 20;
@@ -58,34 +64,47 @@ pub(super) enum NotAHeader {
     Damaged(Corruption),
 }
 
-pub(super) fn encode_header(magic: [u8; 8], salt: u32) -> [u8; HEADER_BYTES] {
-    let mut bytes = [0; HEADER_BYTES];
-    bytes[..8].copy_from_slice(&magic);
-    bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
-    bytes[12..16].copy_from_slice(&salt.to_le_bytes());
-    bytes[16..20].copy_from_slice(&PIECE.to_le_bytes());
-    let checksum = crc32fast::hash(&bytes[..CHECKSUM_AT]);
-    bytes[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
-    bytes
+/// What both files begin with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) salt: u32,
+    pub(super) tag: Box<str>,
 }
 
-/// The salt.
-pub(super) fn decode_header(magic: [u8; 8], bytes: &[u8; HEADER_BYTES]) -> Result<u32, NotAHeader> {
-    if bytes[..8] != magic {
-        return Err(NotAHeader::Foreign);
+impl Header {
+    /// The tag is one that [`check_name`](crate::disk::segment::check_name) lets pass.
+    pub(super) fn encode(&self, magic: [u8; 8]) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..8].copy_from_slice(&magic);
+        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.salt.to_le_bytes());
+        bytes[16..20].copy_from_slice(&PIECE.to_le_bytes());
+        bytes[TAG_AT..TAG_AT + self.tag.len()].copy_from_slice(self.tag.as_bytes());
+        let checksum = crc32fast::hash(&bytes[..CHECKSUM_AT]);
+        bytes[CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
+        bytes
     }
-    let (found, expected) = (word(bytes, CHECKSUM_AT), crc32fast::hash(&bytes[..CHECKSUM_AT]));
-    if found != expected {
-        return Err(NotAHeader::Damaged(Corruption::Checksum { found, expected }));
+
+    pub(super) fn decode(magic: [u8; 8], bytes: &[u8; HEADER_BYTES]) -> Result<Self, NotAHeader> {
+        if bytes[..8] != magic {
+            return Err(NotAHeader::Foreign);
+        }
+        // Before the checksum, which may cover something else in another version.
+        if word(bytes, 8) != VERSION {
+            return Err(NotAHeader::Newer(word(bytes, 8)));
+        }
+        let (found, expected) = (word(bytes, CHECKSUM_AT), crc32fast::hash(&bytes[..CHECKSUM_AT]));
+        if found != expected {
+            return Err(NotAHeader::Damaged(Corruption::Checksum { found, expected }));
+        }
+        let wrong = |field, value| NotAHeader::Damaged(Corruption::Field { field, value });
+        if word(bytes, 16) != PIECE {
+            return Err(wrong("piece bytes", word(bytes, 16).into()));
+        }
+        let tag = name_of(&bytes[TAG_AT..TAG_AT + NAME_BYTES]);
+        let tag = tag.ok_or(wrong("tag", bytes[TAG_AT].into()))?;
+        Ok(Self { salt: word(bytes, 12), tag })
     }
-    if word(bytes, 8) != VERSION {
-        return Err(NotAHeader::Newer(word(bytes, 8)));
-    }
-    if word(bytes, 16) != PIECE {
-        let (field, value) = ("piece bytes", word(bytes, 16).into());
-        return Err(NotAHeader::Damaged(Corruption::Field { field, value }));
-    }
-    Ok(word(bytes, 12))
 }
 
 /// What happened to parts.
@@ -226,11 +245,13 @@ impl Manifest {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        HEADER_BYTES, MAGIC, NotAHeader, RECORD_BYTES, Record, decode_header, encode_header,
-    };
+    use super::{HEADER_BYTES, Header, MAGIC, NotAHeader, RECORD_BYTES, Record};
 
     const SALT: u32 = 0x0403_0201;
+
+    fn header() -> Header {
+        Header { salt: SALT, tag: "a video".into() }
+    }
 
     fn hex(bytes: &[u8]) -> String {
         bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
@@ -245,8 +266,11 @@ mod tests {
     #[test]
     fn a_header_and_records_are_these_bytes() {
         assert_eq!(
-            hex(&encode_header(MAGIC, SALT)),
-            "72696e676b706d66010000000102030400000100000000000000000026b6b3d4"
+            hex(&header().encode(MAGIC)),
+            "72696e676b706d660100000001020304000001000000000000000000000000006120766964656f00\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+             00000000061e0082"
         );
         assert_eq!(
             hex(&part().encode(SALT)),
@@ -275,13 +299,13 @@ mod tests {
                 assert!(!is_claimed || Record::decode(&flipped, SALT).is_none(), "bit {bit}");
             }
         }
-        let header = encode_header(MAGIC, SALT);
-        assert_eq!(decode_header(MAGIC, &header), Ok(SALT));
+        let bytes = header().encode(MAGIC);
+        assert_eq!(Header::decode(MAGIC, &bytes), Ok(header()));
         for bit in 0..HEADER_BYTES * 8 {
-            let mut flipped = header;
+            let mut flipped = bytes;
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(decode_header(MAGIC, &flipped).is_err(), "bit {bit}");
+            assert!(Header::decode(MAGIC, &flipped).is_err(), "bit {bit}");
         }
-        assert_eq!(decode_header(MAGIC, &[0; HEADER_BYTES]), Err(NotAHeader::Foreign));
+        assert_eq!(Header::decode(MAGIC, &[0; HEADER_BYTES]), Err(NotAHeader::Foreign));
     }
 }

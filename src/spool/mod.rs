@@ -128,7 +128,7 @@ impl Spool {
         // The process may go elsewhere before it is discarded.
         let path = std::path::absolute(path).map_err(Error::io("look at", path))?;
         let Found { store, manifest, next, contents, resumed } =
-            resume::open(&options.disk, &path, &options.limits())?;
+            resume::open(&options.disk, &path, &options.tag, &options.limits())?;
         let parts = Parts::resumed(next, contents);
         let kept = Kept { path, resumed };
         Ok(Self::of(Core::new(options, store, parts, Some((kept, manifest)))))

@@ -89,6 +89,7 @@ pub struct SpoolOptions {
     disk_bytes_max: u64,
     disk_budget: Option<DiskBudget>,
     directory: Option<PathBuf>,
+    pub(super) tag: Box<str>,
     pub(super) gaps: GapPolicy,
     pub(super) watcher: Option<Watcher>,
     pub(super) disk: Disk,
@@ -117,6 +118,7 @@ impl SpoolOptions {
             disk_bytes_max: u64::MAX,
             disk_budget: None,
             directory: None,
+            tag: "".into(),
             gaps: GapPolicy::Error,
             watcher: None,
             disk: Disk::default(),
@@ -206,6 +208,28 @@ impl SpoolOptions {
     #[must_use]
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.directory = Some(directory.into());
+        self
+    }
+
+    /// Names what the parts are, in at most 64 bytes: a spool that outlives its process is only
+    /// opened with the tag that it was made with. Default: none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringkeep::{Error, SpoolOptions};
+    ///
+    /// # let directory = tempfile::tempdir()?;
+    /// # let path = directory.path().join("video.parts");
+    /// let options = SpoolOptions::new();
+    /// drop(options.clone().tag("one video").resume(&path)?);
+    /// let refused = options.tag("another video").resume(&path);
+    /// assert!(matches!(refused, Err(Error::CodecMismatch { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn tag(mut self, tag: impl Into<Box<str>>) -> Self {
+        self.tag = tag.into();
         self
     }
 
@@ -299,8 +323,9 @@ impl SpoolOptions {
     /// # Errors
     ///
     /// `Locked`: somebody has it open. `NotASpool`, `NewerFormat`, `Damaged`: what is at this path,
-    /// or at `PATH.manifest`, is not a spool's, or its first 32 bytes are damaged; it is left as it
-    /// is. `NetworkFileSystem`, `NoSpace`, `ReadOnlyFileSystem`, `Io`.
+    /// or at `PATH.manifest`, is not a spool's, or its first 128 bytes are damaged; it is left as
+    /// it is. `CodecMismatch`: it has another [`tag`](Self::tag). `InvalidTag`,
+    /// `NetworkFileSystem`, `NoSpace`, `ReadOnlyFileSystem`, `Io`.
     ///
     /// # Examples
     ///

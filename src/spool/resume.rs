@@ -15,10 +15,7 @@ use std::{
 
 use super::{
     content::{Content, PIECE_BYTES, Piece, Source},
-    manifest::{
-        HEADER_BYTES, MAGIC, Manifest, NotAHeader, PARTS_MAGIC, Record, VERSION, decode_header,
-        encode_header,
-    },
+    manifest::{HEADER_BYTES, Header, MAGIC, Manifest, NotAHeader, PARTS_MAGIC, Record, VERSION},
     store::Store,
 };
 use crate::{
@@ -27,6 +24,7 @@ use crate::{
         naming::{directory_of, temporary},
         scratch::{MODE, Scratch},
         seam::{Access, Disk, File, FileKind, refuse_network_file_system},
+        segment::check_name,
     },
     error::{Error, Foreign, Result},
 };
@@ -75,11 +73,12 @@ pub(super) struct Found {
 }
 
 /// Opens the spool at this path, or makes one.
-pub(super) fn open(disk: &Disk, path: &Path, limits: &[DiskBudget]) -> Result<Found> {
-    let (file, salt) = open_parts(disk, path)?;
+pub(super) fn open(disk: &Disk, path: &Path, tag: &str, limits: &[DiskBudget]) -> Result<Found> {
+    check_name(tag)?;
+    let (file, header) = open_parts(disk, path, tag)?;
     let file_bytes = file.length().map_err(Error::io("look at", path))?;
     let mut resumed = Resumed::default();
-    let (next, mut parts) = match open_manifest(disk, path, salt)? {
+    let (next, mut parts) = match open_manifest(disk, path, header.salt)? {
         Some(mut manifest) => read_records(&mut manifest, &mut resumed)?,
         None => (0, BTreeMap::new()),
     };
@@ -104,7 +103,7 @@ pub(super) fn open(disk: &Disk, path: &Path, limits: &[DiskBudget]) -> Result<Fo
     resumed.damaged.sort_unstable();
     // What is given up now is in the manifest no more.
     let manifest =
-        write_manifest(disk, path, salt, next, &contents).inspect_err(|_| store.keep())?;
+        write_manifest(disk, path, &header, next, &contents).inspect_err(|_| store.keep())?;
     drop(damaged);
     let ends = used.iter().map(|range| range.end);
     let begins = used.iter().map(|range| range.start).chain([file_bytes.max(begin)]);
@@ -137,8 +136,8 @@ fn manifest_path(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// The file of the parts, locked, and its salt. One that was not there is durable.
-fn open_parts(disk: &Disk, path: &Path) -> Result<(File, u32)> {
+/// The file of the parts, locked, and its header. One that was not there is durable.
+fn open_parts(disk: &Disk, path: &Path, tag: &str) -> Result<(File, Header)> {
     let directory = directory_of(path);
     let kind = disk.file_system_type(directory).map_err(Error::io("look at", directory))?;
     refuse_network_file_system(kind, path)?;
@@ -146,14 +145,19 @@ fn open_parts(disk: &Disk, path: &Path) -> Result<(File, u32)> {
     if file.length().map_err(Error::io("look at", path))? == 0 {
         let mut salt = [0; 4];
         disk.random_bytes(&mut salt).map_err(Error::io("get random bytes for", path))?;
-        let salt = u32::from_le_bytes(salt);
-        let written = file.write_at(&encode_header(PARTS_MAGIC, salt), 0);
+        let header = Header { salt: u32::from_le_bytes(salt), tag: tag.into() };
+        let written = file.write_at(&header.encode(PARTS_MAGIC), 0);
         written.map_err(Error::filling("write", path, HEADER_BYTES as u64))?;
         file.sync().map_err(Error::io("sync", path))?;
         disk.sync_directory(directory).map_err(Error::io("sync", directory))?;
     }
-    let salt = read_header(&file, path, PARTS_MAGIC)?;
-    Ok((file, salt))
+    let header = read_header(&file, path, PARTS_MAGIC)?;
+    if *header.tag != *tag {
+        let told = |tag: &str| format!("parts with the tag {tag:?}").into();
+        let (found, expected) = (told(&header.tag), told(tag));
+        return Err(Error::CodecMismatch { path: path.into(), found, expected });
+    }
+    Ok((file, header))
 }
 
 fn create_and_lock(disk: &Disk, path: &Path) -> Result<File> {
@@ -174,8 +178,7 @@ fn create_and_lock(disk: &Disk, path: &Path) -> Result<File> {
     Err(Error::Locked { path: path.into() })
 }
 
-/// The salt.
-fn read_header(file: &File, path: &Path, magic: [u8; 8]) -> Result<u32> {
+fn read_header(file: &File, path: &Path, magic: [u8; 8]) -> Result<Header> {
     let foreign = |found| Error::NotASpool { path: path.into(), found };
     match file.kind().map_err(Error::io("look at", path))? {
         FileKind::Regular => {}
@@ -187,7 +190,7 @@ fn read_header(file: &File, path: &Path, magic: [u8; 8]) -> Result<u32> {
     }
     let mut header = [0; HEADER_BYTES];
     file.read_at(&mut header, 0).map_err(Error::io("read", path))?;
-    decode_header(magic, &header).map_err(|reason| match reason {
+    Header::decode(magic, &header).map_err(|reason| match reason {
         NotAHeader::Foreign => foreign(Foreign::File),
         NotAHeader::Newer(found) => {
             Error::NewerFormat { path: path.into(), found, supported: VERSION }
@@ -205,20 +208,20 @@ fn open_manifest(disk: &Disk, path: &Path, salt: u32) -> Result<Option<Manifest>
         opened => opened.map_err(Error::io("open", &path))?,
     };
     let found = read_header(&file, &path, MAGIC)?;
-    Ok((found == salt).then_some(Manifest { file, path, salt, end: HEADER_BYTES as u64 }))
+    Ok((found.salt == salt).then_some(Manifest { file, path, salt, end: HEADER_BYTES as u64 }))
 }
 
 /// A manifest of these parts and no others takes the place of the one there is.
 fn write_manifest(
     disk: &Disk,
     path: &Path,
-    salt: u32,
+    header: &Header,
     next: u64,
     contents: &BTreeMap<u64, Content>,
 ) -> Result<Manifest> {
     let path = manifest_path(path);
     let temporary = temporary(&path);
-    let written = write_records(disk, &temporary, salt, next, contents);
+    let written = write_records(disk, &temporary, header, next, contents);
     // What cannot be removed is taken over by the next one.
     let manifest = written.inspect_err(|_| drop(disk.remove(&temporary)))?;
     disk.replace(&temporary, &path).map_err(Error::io("name", &path))?;
@@ -230,15 +233,15 @@ fn write_manifest(
 fn write_records(
     disk: &Disk,
     temporary: &Path,
-    salt: u32,
+    header: &Header,
     next: u64,
     contents: &BTreeMap<u64, Content>,
 ) -> Result<Manifest> {
     let file = disk.create(temporary, MODE).map_err(Error::making(temporary, 0))?;
     file.truncate(0).map_err(Error::io("shorten", temporary))?;
-    let written = file.write_at(&encode_header(MAGIC, salt), 0);
+    let written = file.write_at(&header.encode(MAGIC), 0);
     written.map_err(Error::filling("write", temporary, HEADER_BYTES as u64))?;
-    let path = temporary.into();
+    let (path, salt) = (temporary.into(), header.salt);
     let mut manifest = Manifest { file, path, salt, end: HEADER_BYTES as u64 };
     manifest.set_next(next)?;
     for (&part, content) in contents {

@@ -1,5 +1,7 @@
 //! Ends before the end: signals, kills, and what the next run finds.
 
+use std::fs;
+
 use ringkeep::SpoolOptions;
 use rustix::process::Signal;
 
@@ -35,7 +37,7 @@ fn heal(stream: &Stream) {
     stream.server.take_requests();
 }
 
-const KEPT: [&str; 3] = ["output.parts", "output.parts.manifest", "output.parts.playlist"];
+const KEPT: [&str; 2] = ["output.parts", "output.parts.manifest"];
 
 #[test]
 fn a_signal_ends_it_at_once_and_nothing_is_left() {
@@ -131,13 +133,22 @@ fn segments_under_another_pass_are_the_same_segments() {
 
 #[test]
 fn files_of_a_run_that_was_killed_behind_its_output_are_begun_anew() {
-    let stream = Stream::of(3, 1_000);
+    let stream = stuck();
     let place = Place::new();
-    let spool = SpoolOptions::new().resume(place.path().join(KEPT[0])).expect("a spool");
-    spool.put(0, b"of whatever it was").expect("room");
-    spool.finish(1).expect("one part");
+    fetch_until_stuck(&place, "--resume", &stream).end(Signal::KILL);
+    // What that run called its parts stands in their file.
+    let kept = place.path().join(KEPT[0]);
+    let tag = fs::read(&kept).expect("it is there")[32..96].to_vec();
+    let tag = String::from_utf8(tag).expect("text");
+    let options = SpoolOptions::new().tag(tag.trim_end_matches('\0'));
+    let spool = options.resume(&kept).expect("nobody has it");
+    for part in 3..6 {
+        spool.put(part, b"whatever it was").expect("room");
+    }
+    spool.finish(6).expect("six parts");
     spool.merge_to_file(place.path().join("moved away")).expect("a file");
     drop(spool);
+    heal(&stream);
     place.fetched("--resume", &stream.url);
     assert!(place.bytes() == stream.bytes());
     assert_eq!(place.names(), ["moved away", "output"]);
