@@ -89,15 +89,17 @@ impl Header {
         if bytes[..8] != magic {
             return Err(NotAHeader::Foreign);
         }
-        // Before the checksum, which may cover something else in another version.
-        if word(bytes, 8) != VERSION {
-            return Err(NotAHeader::Newer(word(bytes, 8)));
+        let wrong = |field, value| NotAHeader::Damaged(Corruption::Field { field, value });
+        // Before the checksum, which may cover something else in a later version.
+        match word(bytes, 8) {
+            VERSION => {}
+            0 => return Err(wrong("version", 0)),
+            newer => return Err(NotAHeader::Newer(newer)),
         }
         let (found, expected) = (word(bytes, CHECKSUM_AT), crc32fast::hash(&bytes[..CHECKSUM_AT]));
         if found != expected {
             return Err(NotAHeader::Damaged(Corruption::Checksum { found, expected }));
         }
-        let wrong = |field, value| NotAHeader::Damaged(Corruption::Field { field, value });
         if word(bytes, 16) != PIECE {
             return Err(wrong("piece bytes", word(bytes, 16).into()));
         }

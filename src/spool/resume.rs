@@ -142,22 +142,41 @@ fn open_parts(disk: &Disk, path: &Path, tag: &str) -> Result<(File, Header)> {
     let kind = disk.file_system_type(directory).map_err(Error::io("look at", directory))?;
     refuse_network_file_system(kind, path)?;
     let file = create_and_lock(disk, path)?;
-    if file.length().map_err(Error::io("look at", path))? == 0 {
-        let mut salt = [0; 4];
-        disk.random_bytes(&mut salt).map_err(Error::io("get random bytes for", path))?;
-        let header = Header { salt: u32::from_le_bytes(salt), tag: tag.into() };
-        let written = file.write_at(&header.encode(PARTS_MAGIC), 0);
-        written.map_err(Error::filling("write", path, HEADER_BYTES as u64))?;
-        file.sync().map_err(Error::io("sync", path))?;
-        disk.sync_directory(directory).map_err(Error::io("sync", directory))?;
-    }
-    let header = read_header(&file, path, PARTS_MAGIC)?;
+    let header = match read_header(&file, path, PARTS_MAGIC) {
+        Err(Error::NotASpool { .. } | Error::Damaged { .. }) if is_unfinished(&file, path)? => {
+            begin(disk, &file, path, tag)?
+        }
+        found => found?,
+    };
     if *header.tag != *tag {
         let told = |tag: &str| format!("parts with the tag {tag:?}").into();
         let (found, expected) = (told(&header.tag), told(tag));
         return Err(Error::CodecMismatch { path: path.into(), found, expected });
     }
     Ok((file, header))
+}
+
+/// Whether it is empty, or its creation died: then there is nothing behind its header.
+fn is_unfinished(file: &File, path: &Path) -> Result<bool> {
+    let file_bytes = file.length().map_err(Error::io("look at", path))?;
+    let mut header = [0; HEADER_BYTES];
+    let found = usize::try_from(file_bytes).unwrap_or(usize::MAX);
+    let Some(header) = header.get_mut(..found) else { return Ok(false) };
+    file.read_at(header, 0).map_err(Error::io("read", path))?;
+    Ok(header.starts_with(&PARTS_MAGIC) || header.iter().all(|&byte| byte == 0))
+}
+
+/// Gives a file its header.
+fn begin(disk: &Disk, file: &File, path: &Path, tag: &str) -> Result<Header> {
+    let mut salt = [0; 4];
+    disk.random_bytes(&mut salt).map_err(Error::io("get random bytes for", path))?;
+    let header = Header { salt: u32::from_le_bytes(salt), tag: tag.into() };
+    let written = file.write_at(&header.encode(PARTS_MAGIC), 0);
+    written.map_err(Error::filling("write", path, HEADER_BYTES as u64))?;
+    file.sync().map_err(Error::io("sync", path))?;
+    let directory = directory_of(path);
+    disk.sync_directory(directory).map_err(Error::io("sync", directory))?;
+    Ok(header)
 }
 
 fn create_and_lock(disk: &Disk, path: &Path) -> Result<File> {

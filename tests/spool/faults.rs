@@ -332,6 +332,34 @@ fn ended_after(crash: Crash, steps: u64) -> bool {
     fired
 }
 
+/// A process ends while it makes a spool; the next one can.
+fn begun_after(crash: Crash, steps: u64) -> bool {
+    let disk = SimDisk::new(steps, 512);
+    disk.arm(crash, steps);
+    let begun = options(&disk).tag("a tag").resume(KEPT).and_then(|spool| spool.put(0, b"bytes"));
+    let fired = disk.disarm().is_some();
+    match crash {
+        Crash::Kill => disk.kill(),
+        Crash::Cut => disk.cut_power(),
+    }
+    let spool = options(&disk.other_process()).tag("a tag").resume(KEPT).expect("it can be made");
+    let resumed = spool.resumed();
+    assert!(begun.is_err() || crash == Crash::Cut || resumed.parts == 1, "{steps}: {resumed:?}");
+    spool.put(0, b"bytes").expect("there is room");
+    fired
+}
+
+#[test]
+fn a_spool_can_be_made_whenever_the_process_ended_that_made_it_before() {
+    for crash in [Crash::Kill, Crash::Cut] {
+        let mut fired = 0;
+        while begun_after(crash, fired + 1) {
+            fired += 1;
+        }
+        assert!(fired > 30, "{crash:?}: {fired}");
+    }
+}
+
 #[test]
 fn a_spool_that_outlives_its_process_can_go_on_whenever_that_ends() {
     for crash in [Crash::Kill, Crash::Cut] {
