@@ -2,9 +2,7 @@
 //! way, or nothing at all.
 //!
 //! Method: run it against a server of this test, over loopback, which fails as it is told. Streams
-//! are random bytes that the test encrypts, and such that ffmpeg has made. Plain `cargo test`
-//! builds the example too. Before `cargo test --test hls` alone, `cargo build --example hls_fetch`
-//! has to.
+//! are random bytes that the test encrypts, and such that ffmpeg has made.
 
 #[path = "hls/ends.rs"]
 mod ends;
@@ -12,7 +10,7 @@ mod ends;
 mod ffmpeg;
 #[path = "hls/parsing.rs"]
 mod parsing;
-#[path = "../examples/hls_fetch/playlist.rs"]
+#[path = "../src/playlist.rs"]
 mod playlist;
 #[path = "hls/program.rs"]
 mod program;

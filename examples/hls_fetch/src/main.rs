@@ -1,5 +1,5 @@
 //! Fetches an HTTP live stream: segments in parallel, each tried several times, AES-128 taken off,
-//! and one file of all of them. `cargo run --release --example hls_fetch -- URL OUTPUT`
+//! and one file of all of them. `cargo run --release -p hls_fetch -- URL OUTPUT`
 //!
 //! It shows what a [`Spool`] is for. Segments come in any order, from several threads, and are
 //! streamed into numbered parts: what does not come whole leaves nothing, and is fetched again.

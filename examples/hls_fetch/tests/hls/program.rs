@@ -1,7 +1,7 @@
 //! The example, run.
 
 use std::{
-    env, fs,
+    fs,
     io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Output, Stdio},
@@ -10,12 +10,9 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// `target/debug/examples/hls_fetch`, of this test in `target/debug/deps`. Addresses of this
-/// machine need no proxy.
+/// Addresses of this machine need no proxy.
 fn program() -> Command {
-    let tests = env::current_exe().expect("this program");
-    let build = tests.ancestors().nth(2).expect("a directory of the build");
-    let mut command = Command::new(build.join("examples").join("hls_fetch"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hls_fetch"));
     for name in ["ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"] {
         command.env_remove(name);
     }
@@ -79,7 +76,7 @@ impl Place {
     pub(crate) fn fetch_until(&self, options: &str, url: &str, words: &str) -> Fetching {
         let mut command = self.command(options, url);
         let child = command.stderr(Stdio::piped()).spawn();
-        let mut child = child.expect("the example: `cargo build --example hls_fetch` builds it");
+        let mut child = child.expect("the program");
         let mut errors = BufReader::new(child.stderr.take().expect("a pipe"));
         let mut seen = String::new();
         while !seen.contains(words) {
@@ -97,7 +94,7 @@ impl Place {
 }
 
 fn run(mut command: Command) -> Output {
-    command.output().expect("the example: `cargo build --example hls_fetch` builds it")
+    command.output().expect("the program")
 }
 
 /// Runs it with these arguments alone.
