@@ -145,18 +145,17 @@ fn scattered_ids_are_asked_for_together() {
 #[test]
 fn tailers_are_fetched_ahead_too() {
     let home = on_disk();
-    if !chill(&home) {
-        return;
-    }
-    let ring = Ring::open(home.path()).unwrap();
-    let mut tailer = ring.tailer(ringkeep::Start::Oldest);
-    let mut seen = 0;
-    while tailer.try_next().unwrap().is_some() {
-        seen += 1;
-    }
-    assert_eq!(seen, CAPACITY);
-    let stats = ring.stats().unwrap();
-    assert!(stats.prefetches_issued > 0 && stats.prefetches_used > 0, "{stats:?}");
+    is_fetched_ahead(&home, 1, "a tailer", || {
+        let ring = Ring::open(home.path()).expect("a ring");
+        let mut tailer = ring.tailer(ringkeep::Start::Oldest);
+        let mut seen = 0;
+        while tailer.try_next().expect("good pages").is_some() {
+            seen += 1;
+        }
+        assert_eq!(seen, CAPACITY);
+        let stats = ring.stats().expect("statistics");
+        (stats.prefetches_issued, stats.prefetches_used)
+    });
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn a_flipped_byte_of_a_file_that_is_opened_costs_its_part_or_those_noted_after_i
         flipped[at] ^= 1 << (at % 8);
         match opened(&flipped, &manifest) {
             Err(Error::Damaged { .. } | Error::NotASpool { .. } | Error::NewerFormat { .. }) => {
-                assert!(at < HEADER)
+                assert!(at < HEADER);
             }
             Ok((whole, told)) => assert!(at >= HEADER && (whole.len(), told) == (2, 1), "{at}"),
             Err(other) => panic!("{other:?}"),
@@ -129,7 +129,7 @@ fn a_flipped_byte_of_a_file_that_is_opened_costs_its_part_or_those_noted_after_i
         flipped[at] ^= 1 << (at % 8);
         match opened(&parts, &flipped) {
             Err(Error::Damaged { .. } | Error::NotASpool { .. } | Error::NewerFormat { .. }) => {
-                assert!(at < HEADER)
+                assert!(at < HEADER);
             }
             Ok((whole, told)) => assert!(at >= HEADER && whole.len() < 3 && told > 0, "byte {at}"),
             Err(other) => panic!("{other:?}"),
