@@ -200,3 +200,19 @@ fn small_parts_take_little_memory_and_an_empty_one_is_a_part() {
     spool.put(1000, b"").expect("there is room");
     assert_eq!((text(&spool, 1000), spool.stats().parts_ready), (String::new(), 1001));
 }
+
+#[test]
+fn a_part_that_was_taken_out_unread_is_there_for_the_next_process_as_it_was() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("kept");
+    let spool = SpoolOptions::new().resume(&path).expect("a spool");
+    spool.put(0, b"before").expect("it can come");
+    let mut again = spool.part(0).expect("it can come again");
+    again.write_all(b"too late").expect("there is room");
+    drop(spool.drain().expect("alone").next_part().expect("it is ready"));
+    let refused = again.commit().expect_err("it was taken out");
+    assert!(matches!(*refused.source, Error::PartDrained { part: 0 }), "{refused:?}");
+    drop((refused, spool));
+    let next = SpoolOptions::new().resume(&path).expect("nobody has it");
+    assert_eq!((next.resumed().parts, text(&next, 0).as_str()), (1, "before"));
+}
