@@ -142,10 +142,11 @@ pub enum Error {
         /// What is there instead.
         found: Foreign,
     },
-    /// Something else than the manifest of a spool.
-    #[error("{} is not the manifest of a spool: it is {found}", path.display())]
+    /// Something else than the file of a spool, or its manifest.
+    #[error("{} is no file of a spool, it is {found}: choose another path, or move it away",
+            path.display())]
     NotASpool {
-        /// The manifest.
+        /// The path that was opened.
         path: PathBuf,
         /// What is there instead.
         found: Foreign,
@@ -466,14 +467,18 @@ pub enum Error {
         /// What has become of it.
         state: PartState,
     },
-    /// A part of a spool was drained or passed over: it can be neither written nor read again.
-    #[error("part {part} was drained or passed over: it is gone")]
+    /// A part of a spool was drained or passed over, and can be neither written nor read again; or
+    /// it is being merged, and cannot be written.
+    #[error("part {part} was drained or passed over, or is being merged: it can come no more")]
     PartDrained {
         /// Its number.
         part: u64,
     },
     /// A part of a spool that was finished without it.
-    #[error("there is a part {part}, which a spool of {total} parts does not have")]
+    #[error(
+        "part {part} is none of the {total} of this spool: number parts from 0, or finish it \
+             with more"
+    )]
     PartOutOfRange {
         /// Its number.
         part: u64,

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+#[path = "../fuzz/bodies/checksums.rs"]
+mod checksums;
 #[path = "../fuzz/bodies/edits.rs"]
 mod edits;
 #[path = "../fuzz/bodies/open_any_bytes.rs"]
@@ -27,52 +29,46 @@ fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
     entries.map(file).collect()
 }
 
-#[test]
-fn every_seed_of_open_any_bytes_ends_in_values_or_errors() {
-    let seeds = corpus("open_any_bytes");
+/// Tries each seed of a target, of which there have to be some.
+fn replay(target: &str, try_one: impl Fn(Vec<u8>)) {
+    let seeds = corpus(target);
     assert!(seeds.len() >= 10, "only {} seeds", seeds.len());
     for (name, data) in seeds {
         println!("{name}");
-        open_any_bytes::open_any_bytes(&data);
+        try_one(data);
     }
+}
+
+#[test]
+fn every_seed_of_open_any_bytes_ends_in_values_or_errors() {
+    replay("open_any_bytes", |data| open_any_bytes::open_any_bytes(&data));
 }
 
 #[test]
 fn every_seed_of_open_any_queue_ends_in_values_or_errors() {
-    let seeds = corpus("open_any_queue");
-    assert!(seeds.len() >= 10, "only {} seeds", seeds.len());
-    for (name, data) in seeds {
-        println!("{name}");
-        open_any_queue::open_any_queue(&data);
-    }
+    replay("open_any_queue", |data| open_any_queue::open_any_queue(&data));
 }
 
 #[test]
 fn every_seed_of_open_any_frozen_ends_in_values_or_errors() {
-    let seeds = corpus("open_any_frozen");
-    assert!(seeds.len() >= 10, "only {} seeds", seeds.len());
-    for (name, data) in seeds {
-        println!("{name}");
+    replay("open_any_frozen", |data| {
         for how in 0..=255 {
             let mut changed = data.clone();
             changed[0] ^= how;
             open_any_frozen::open_any_frozen(&changed);
         }
-    }
+    });
 }
 
 #[test]
 fn every_seed_of_open_any_spool_ends_in_values_or_errors() {
-    let seeds = corpus("open_any_spool");
-    assert!(seeds.len() >= 10, "only {} seeds", seeds.len());
-    for (name, data) in seeds {
-        println!("{name}");
+    replay("open_any_spool", |data| {
         for how in 0..=15 {
             let mut changed = data.clone();
             changed[0] ^= how;
             open_any_spool::open_any_spool(&changed);
         }
-    }
+    });
 }
 
 #[test]
@@ -125,10 +121,7 @@ fn boundary_values_in_every_field_of_a_queue_end_in_values_or_errors() {
 
 #[test]
 fn every_seed_of_parse_schema_ends_in_columns_or_an_error_with_its_place() {
-    let seeds = corpus("parse_schema");
-    assert!(seeds.len() >= 10, "only {} seeds", seeds.len());
-    for (name, data) in seeds {
-        println!("{name}");
+    replay("parse_schema", |data| {
         parse_schema::parse_schema(&data);
         // Every beginning of it, and every byte of it changed.
         for at in 0..data.len() {
@@ -139,15 +132,12 @@ fn every_seed_of_parse_schema_ends_in_columns_or_an_error_with_its_place() {
                 parse_schema::parse_schema(&changed);
             }
         }
-    }
+    });
 }
 
 #[test]
 fn every_seed_of_operations_agrees_with_a_list() {
-    let seeds = corpus("operations");
-    assert!(seeds.len() >= 10, "only {} seeds", seeds.len());
-    for (name, data) in seeds {
-        println!("{name}");
+    replay("operations", |data| {
         // In every form of the first producer, and every shape for short.
         for form in 0..3 {
             for shape in 0..8 {
@@ -160,7 +150,7 @@ fn every_seed_of_operations_agrees_with_a_list() {
         for at in 0..data.len() {
             operations::operations(&data[..at]);
         }
-    }
+    });
 }
 
 #[test]

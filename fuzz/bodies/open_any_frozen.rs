@@ -11,7 +11,10 @@ use std::{cell::RefCell, collections::BTreeMap, path::Path};
 
 use ringkeep::{Bytes, Compression, FrozenVec, Result, SimDisk, SpillVecOptions};
 
-use crate::edits::{Files, apply};
+use crate::{
+    checksums::{mend_one, word},
+    edits::{Files, apply},
+};
 
 const PATH: &str = "/sim/frozen";
 const HEADER: usize = 512;
@@ -82,21 +85,6 @@ fn valid_file(how: u8) -> Result<Files> {
     }
     vec.persist(PATH)?;
     Ok(disk.contents())
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-/// Stores the checksum of these bytes at `at`, if they are there.
-fn mend_one(bytes: &mut [u8], at: usize, seed: u32, range: std::ops::Range<usize>) {
-    let Some(summed) = bytes.get(range) else { return };
-    let mut hasher = crc32fast::Hasher::new_with_initial(seed);
-    hasher.update(summed);
-    let checksum = hasher.finalize().to_le_bytes();
-    if let Some(place) = bytes.get_mut(at..at + 4) {
-        place.copy_from_slice(&checksum);
-    }
 }
 
 /// See docs/FORMAT.md.

@@ -15,7 +15,10 @@ use ringkeep::{
     SyncPolicy,
 };
 
-use crate::edits::{Files, apply};
+use crate::{
+    checksums::{mend_one, word},
+    edits::{Files, apply},
+};
 
 const DIRECTORY: &str = "/sim/queue";
 const SEGMENT: &str = "/sim/queue/00000000000000000000.seg";
@@ -64,7 +67,7 @@ fn edited(how: u8, edits: &[u8]) -> Files {
                 mend_segment(content);
             } else {
                 for page in content.chunks_mut(4096) {
-                    mend(page, 508, 0, 0..508);
+                    mend_one(page, 508, 0, 0..508);
                 }
             }
         }
@@ -93,35 +96,19 @@ fn valid_queue(how: u8) -> Result<Files> {
     Ok(disk.contents())
 }
 
-/// Stores the checksum of these bytes at `at`, if they are there.
-fn mend(bytes: &mut [u8], at: usize, seed: u32, range: std::ops::Range<usize>) {
-    let Some(summed) = bytes.get(range) else { return };
-    let mut hasher = crc32fast::Hasher::new_with_initial(seed);
-    hasher.update(summed);
-    let checksum = hasher.finalize().to_le_bytes();
-    if let Some(place) = bytes.get_mut(at..at + 4) {
-        place.copy_from_slice(&checksum);
-    }
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<usize> {
-    let bytes = bytes.get(at..at + 4)?.try_into().ok()?;
-    usize::try_from(u32::from_le_bytes(bytes)).ok()
-}
-
 /// See docs/FORMAT.md.
 fn mend_segment(content: &mut [u8]) {
-    mend(content, 508, 0, 0..508);
-    let Some(salt) = word(content, 12).and_then(|salt| u32::try_from(salt).ok()) else { return };
+    mend_one(content, 508, 0, 0..508);
+    let Some(salt) = word(content, 12) else { return };
     for at in COPIES_AT {
-        let Some(end) = word(content, at + 8) else { return };
-        mend(content, at + 4, salt, at + 8..at + 16 + end % 4096);
+        let Some(end) = word(content, at + 8).map(|end| end as usize) else { return };
+        mend_one(content, at + 4, salt, at + 8..at + 16 + end % 4096);
     }
     let mut at = FRAMES_AT;
     while content.get(at..at + 4).is_some_and(|magic| magic == b"RKfr") {
-        let Some(body) = word(content, at + 36) else { return };
-        mend(content, at + 40, 0, at + FRAME_HEADER..at + FRAME_HEADER + body);
-        mend(content, at + 4, salt, at + 8..at + FRAME_HEADER);
+        let Some(body) = word(content, at + 36).map(|body| body as usize) else { return };
+        mend_one(content, at + 40, 0, at + FRAME_HEADER..at + FRAME_HEADER + body);
+        mend_one(content, at + 4, salt, at + 8..at + FRAME_HEADER);
         at += (FRAME_HEADER + body).next_multiple_of(8);
     }
 }

@@ -15,7 +15,10 @@ use std::{
 
 use ringkeep::{Error, PartState, Result, SimDisk, Spool, SpoolOptions};
 
-use crate::edits::{Files, apply};
+use crate::{
+    checksums::{mend_one, word},
+    edits::{Files, apply},
+};
 
 const PATH: &str = "/sim/spool";
 const HEADER: usize = 128;
@@ -114,21 +117,6 @@ fn valid_files(how: u8) -> Result<Files> {
     }
     drop(spool);
     Ok(disk.contents())
-}
-
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-/// Stores the checksum of these bytes at `at`, if they are there.
-fn mend_one(bytes: &mut [u8], at: usize, seed: u32, range: std::ops::Range<usize>) {
-    let Some(summed) = bytes.get(range) else { return };
-    let mut hasher = crc32fast::Hasher::new_with_initial(seed);
-    hasher.update(summed);
-    let checksum = hasher.finalize().to_le_bytes();
-    if let Some(place) = bytes.get_mut(at..at + 4) {
-        place.copy_from_slice(&checksum);
-    }
 }
 
 /// See docs/FORMAT.md.

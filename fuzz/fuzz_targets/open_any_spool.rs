@@ -4,6 +4,8 @@
 
 #[path = "../bodies/open_any_spool.rs"]
 mod body;
+#[path = "../bodies/checksums.rs"]
+mod checksums;
 #[path = "../bodies/edits.rs"]
 mod edits;
 

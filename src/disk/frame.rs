@@ -195,7 +195,7 @@ fn lengths(body: &[u8], count: usize) -> impl Iterator<Item = usize> + use<'_> {
 }
 
 /// CRC32 of these bytes that only somebody who knows the salt comes to.
-pub(super) fn checksum(salt: u32, bytes: &[u8]) -> u32 {
+pub(crate) fn checksum(salt: u32, bytes: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new_with_initial(salt);
     hasher.update(bytes);
     hasher.finalize()

@@ -18,7 +18,8 @@ use crate::error::{Error, Result};
 
 /// What the name of a file that is not complete ends in.
 pub(crate) const TEMPORARY: &str = ".ringkeep-new";
-const TRIES_MAX: u32 = 100;
+/// Of somebody who opens a file that others may be renaming.
+pub(crate) const TRIES_MAX: u32 = 100;
 
 /// The name that a file has until it is complete.
 pub(crate) fn temporary(path: &Path) -> PathBuf {
@@ -41,6 +42,26 @@ pub(crate) fn refuse_existing(disk: &Disk, path: &Path) -> Result<()> {
     }
 }
 
+/// What came of locking a file that was opened by its name.
+pub(crate) enum Lock {
+    /// It is locked, and still has the name.
+    Ours,
+    /// Somebody else has it.
+    Held,
+    /// Between opening and locking its owner has renamed or removed it.
+    Stale,
+}
+
+/// Locks a file that this name led to.
+pub(crate) fn lock(disk: &Disk, file: &File, name: &Path) -> Result<Lock> {
+    if !file.try_lock().map_err(Error::io("lock", name))? {
+        return Ok(Lock::Held);
+    }
+    let id = file.id().map_err(Error::io("look at", name))?;
+    let is_ours = disk.identify(name).is_ok_and(|now| now == id);
+    Ok(if is_ours { Lock::Ours } else { Lock::Stale })
+}
+
 /// The temporary file of this one, locked; it may hold what a process that died has left.
 ///
 /// # Errors
@@ -57,15 +78,12 @@ pub(crate) fn create_locked(
     for _ in 0..TRIES_MAX {
         let file = disk.create(&temporary, mode).map_err(Error::making(path, needed_bytes))?;
         let mut unfinished = Unfinished { disk, name: Some(temporary.clone()) };
-        let is_ours = file.try_lock().map_err(Error::io("lock", &temporary))?;
-        let id = file.id().map_err(Error::io("look at", &temporary))?;
+        let lock = lock(disk, &file, &temporary)?;
         unfinished.name = None;
-        if !is_ours {
-            break;
-        }
-        // Between opening and locking, its owner may have finished and renamed it.
-        if disk.identify(&temporary).is_ok_and(|now| now == id) {
-            return Ok(file);
+        match lock {
+            Lock::Ours => return Ok(file),
+            Lock::Held => break,
+            Lock::Stale => {}
         }
     }
     Err(Error::Locked { path: path.into() })
@@ -97,19 +115,56 @@ pub(crate) fn make(
 ) -> Result<()> {
     refuse_existing(disk, path)?;
     let opened = Arc::new(create_locked(disk, path, mode, 0)?);
-    let mut unfinished = Unfinished { disk, name: Some(temporary(path)) };
+    let temporary = temporary(path);
+    let mut unfinished = Unfinished { disk, name: Some(temporary.clone()) };
     // A file that was finished before this one was locked.
     refuse_existing(disk, path)?;
-    let temporary = temporary(path);
-    opened.truncate(0).map_err(Error::io("shorten", &temporary))?;
-    fill(&opened, &temporary)?;
-    opened.sync().map_err(Error::io("sync", &temporary))?;
+    fill_anew(&opened, &temporary, fill)?;
     give_name(disk, &temporary, path)?;
     unfinished.name = Some(path.into());
-    let directory = directory_of(path);
-    disk.sync_directory(directory).map_err(Error::io("sync", directory))?;
+    sync_directory_of(disk, path)?;
     unfinished.name = None;
     Ok(())
+}
+
+/// Makes a file in place of the one that has its name, which is there until the new one is durable.
+/// Nobody else may do so: whoever calls holds a lock that says so.
+///
+/// # Errors
+///
+/// `NoSpace`, `ReadOnlyFileSystem`, `Io`, and what `fill` says.
+pub(crate) fn replace(
+    disk: &Disk,
+    path: &Path,
+    mode: u32,
+    fill: impl FnOnce(&Arc<File>, &Path) -> Result<()>,
+) -> Result<Arc<File>> {
+    let temporary = temporary(path);
+    let opened = disk.create(&temporary, mode).map_err(Error::making(&temporary, 0))?;
+    let opened = Arc::new(opened);
+    let mut unfinished = Unfinished { disk, name: Some(temporary.clone()) };
+    fill_anew(&opened, &temporary, fill)?;
+    disk.replace(&temporary, path).map_err(Error::io("name", path))?;
+    unfinished.name = None;
+    sync_directory_of(disk, path)?;
+    Ok(opened)
+}
+
+/// What is left in the file goes, and what `fill` stores is durable.
+fn fill_anew(
+    opened: &Arc<File>,
+    temporary: &Path,
+    fill: impl FnOnce(&Arc<File>, &Path) -> Result<()>,
+) -> Result<()> {
+    opened.truncate(0).map_err(Error::io("shorten", temporary))?;
+    fill(opened, temporary)?;
+    opened.sync().map_err(Error::io("sync", temporary))
+}
+
+/// Makes the name of a file durable.
+pub(crate) fn sync_directory_of(disk: &Disk, path: &Path) -> Result<()> {
+    let directory = directory_of(path);
+    disk.sync_directory(directory).map_err(Error::io("sync", directory))
 }
 
 /// A file under the name that it has now. Dropped, it is removed.

@@ -24,7 +24,10 @@ use super::{
 };
 use crate::{
     disk::{
-        naming::{TEMPORARY, create_locked, directory_of, give_name, refuse_existing, temporary},
+        naming::{
+            TEMPORARY, create_locked, directory_of, give_name, refuse_existing, sync_directory_of,
+            temporary,
+        },
         seam::{Access, Disk, File, refuse_network_file_system},
     },
     error::{ArchiveId, Error, Result},
@@ -114,13 +117,12 @@ fn build(disk: &Disk, path: &Path, blueprint: &Blueprint, made: &mut Made) -> Re
     }
     // Before the last name: an archive that has it has all its files, whatever names a power cut
     // keeps.
-    let directory = directory_of(path);
-    disk.sync_directory(directory).map_err(Error::io("sync", directory))?;
+    sync_directory_of(disk, path)?;
     name(disk, path, &mut made.paths[0])?;
     if planted("names_not_synced") {
         return Ok(());
     }
-    disk.sync_directory(directory).map_err(Error::io("sync", directory))
+    sync_directory_of(disk, path)
 }
 
 /// What a failure to make a file means: often that there is no room.

@@ -70,6 +70,16 @@ struct State {
 }
 
 impl State {
+    /// Takes no more note of parts that are gone.
+    fn forget_drained(&mut self) {
+        while let Some(first) = self.evictable.first_entry() {
+            if first.key().0 >= self.parts.next() {
+                break;
+            }
+            first.remove();
+        }
+    }
+
     /// Takes no more note of what was of a part before.
     fn forget_replaced(&mut self, part: u64) {
         let writers = self.evictable.range((part, 0)..=(part, u64::MAX));
@@ -285,8 +295,7 @@ impl Core {
             match self.step(&mut state, part)? {
                 Step::Part(content) => {
                     state.parts.drain_next(content.bytes());
-                    let later = state.evictable.split_off(&(part + 1, 0));
-                    state.evictable = later;
+                    state.forget_drained();
                     return Ok(Some(Got { part, content }));
                 }
                 Step::Skip(to) => state.parts.skip_to(to),

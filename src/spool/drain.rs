@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     core::{Core, Got},
-    reader::PartReader,
+    reader::{PartReader, read_buffered},
 };
 use crate::error::Result;
 
@@ -169,11 +169,7 @@ impl BufRead for DrainedPart<'_> {
 
 impl Read for DrainedPart<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let found = self.fill_buf()?;
-        let bytes = found.len().min(out.len());
-        out[..bytes].copy_from_slice(&found[..bytes]);
-        self.consume(bytes);
-        Ok(bytes)
+        read_buffered(self, out)
     }
 }
 

@@ -28,11 +28,12 @@
 //! Of two records of a part the later one counts. The first record that is none ends the list: it
 //! was being written when the process died.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use super::content::{Content, PIECE, Piece, Source};
 use crate::{
     disk::{
+        frame::checksum,
         seam::File,
         segment::{NAME_BYTES, name_of},
     },
@@ -178,16 +179,9 @@ fn long(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(std::array::from_fn(|i| bytes[at + i]))
 }
 
-/// CRC32 of these bytes that only somebody who knows the salt comes to.
-fn checksum(salt: u32, bytes: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new_with_initial(salt);
-    hasher.update(bytes);
-    hasher.finalize()
-}
-
 /// The file, open. Whoever holds the lock on the file of the parts may write.
 pub(super) struct Manifest {
-    pub(super) file: File,
+    pub(super) file: Arc<File>,
     pub(super) path: PathBuf,
     pub(super) salt: u32,
     /// Where the next record goes.

@@ -87,7 +87,6 @@ use crate::error::{Error, PartState, Result};
 /// ```
 #[derive(Clone)]
 pub struct Spool {
-    core: Arc<Core>,
     producer: Arc<Producer>,
 }
 
@@ -135,8 +134,11 @@ impl Spool {
     }
 
     fn of(core: Arc<Core>) -> Self {
-        let producer = Arc::new(Producer { core: Arc::clone(&core) });
-        Self { core, producer }
+        Self { producer: Arc::new(Producer { core }) }
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        &self.producer.core
     }
 
     /// Begins to write a part, or to write it again: what is there of it stays until the new one is
@@ -198,7 +200,7 @@ impl Spool {
     /// # Ok::<(), ringkeep::Error>(())
     /// ```
     pub fn fail(&self, part: u64) -> Result<()> {
-        self.core.fail(part)
+        self.core().fail(part)
     }
 
     /// Says that there are `total` parts, and that nobody begins one of them any more, but to try
@@ -218,7 +220,7 @@ impl Spool {
     /// # Ok::<(), ringkeep::Error>(())
     /// ```
     pub fn finish(&self, total: u64) -> Result<()> {
-        self.core.finish(total)
+        self.core().finish(total)
     }
 
     /// What has become of a part.
@@ -232,7 +234,7 @@ impl Spool {
     /// ```
     #[must_use]
     pub fn state(&self, part: u64) -> PartState {
-        self.core.state_of(part)
+        self.core().state_of(part)
     }
 
     /// The parts that are not complete, of those that there have to be: up to the total, or to the
@@ -248,7 +250,7 @@ impl Spool {
     /// # Ok::<(), ringkeep::Error>(())
     /// ```
     pub fn missing(&self) -> impl Iterator<Item = u64> + use<> {
-        self.core.missing().into_iter().flatten()
+        self.core().missing().into_iter().flatten()
     }
 
     /// Reads a complete part. Any number of readers can.
@@ -266,7 +268,7 @@ impl Spool {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reader(&self, part: u64) -> Result<PartReader> {
-        Ok(PartReader::of(self.core.ready(part)?))
+        Ok(PartReader::of(self.core().ready(part)?))
     }
 
     /// Begins to take parts out in order, and their memory and disk with them.
@@ -279,7 +281,7 @@ impl Spool {
     ///
     /// See [`Drain`].
     pub fn drain(&self) -> Result<Drain> {
-        Drain::begin(&self.core)
+        Drain::begin(self.core())
     }
 
     /// Writes all parts that were not drained, in order, each when it is complete, up to the end of
@@ -303,7 +305,7 @@ impl Spool {
     /// # Ok::<(), ringkeep::Error>(())
     /// ```
     pub fn merge_into(&self, mut out: impl Write) -> Result<u64> {
-        merge::merge_into(&self.core, &mut out)
+        merge::merge_into(self.core(), &mut out)
     }
 
     /// Makes a file of all parts that were not drained, in order, each when it is complete, up to
@@ -332,7 +334,7 @@ impl Spool {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn merge_to_file(&self, path: impl AsRef<Path>) -> Result<u64> {
-        merge::merge_to_file(&self.core, path.as_ref())
+        merge::merge_to_file(self.core(), path.as_ref())
     }
 
     /// What an earlier process has left: nothing, unless [`resume`](SpoolOptions::resume) opened
@@ -345,7 +347,7 @@ impl Spool {
     /// ```
     #[must_use]
     pub fn resumed(&self) -> Resumed {
-        self.core.resumed()
+        self.core().resumed()
     }
 
     /// Removes the files of a spool that [`resume`](SpoolOptions::resume) opened: nobody will go on
@@ -367,7 +369,7 @@ impl Spool {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn discard(&self) -> Result<()> {
-        self.core.discard()
+        self.core().discard()
     }
 
     /// The spool at this moment.
@@ -382,7 +384,7 @@ impl Spool {
     /// ```
     #[must_use]
     pub fn stats(&self) -> SpoolStats {
-        self.core.stats()
+        self.core().stats()
     }
 }
 

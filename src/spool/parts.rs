@@ -163,7 +163,9 @@ impl Parts {
     /// The parts before this one never come.
     pub(super) fn skip_to(&mut self, part: u64) {
         self.counts.skipped += part - self.next;
-        self.slots = self.slots.split_off(&part);
+        while self.slots.first_entry().is_some_and(|first| *first.key() < part) {
+            self.slots.pop_first();
+        }
         self.next = part;
     }
 

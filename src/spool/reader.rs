@@ -123,13 +123,18 @@ impl BufRead for PartReader {
     }
 }
 
+/// Reads what is in the buffer.
+pub(super) fn read_buffered(reader: &mut impl BufRead, out: &mut [u8]) -> io::Result<usize> {
+    let found = reader.fill_buf()?;
+    let bytes = found.len().min(out.len());
+    out[..bytes].copy_from_slice(&found[..bytes]);
+    reader.consume(bytes);
+    Ok(bytes)
+}
+
 impl Read for PartReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let found = self.fill_buf()?;
-        let bytes = found.len().min(out.len());
-        out[..bytes].copy_from_slice(&found[..bytes]);
-        self.consume(bytes);
-        Ok(bytes)
+        read_buffered(self, out)
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     disk::{
         budget::DiskBudget,
-        naming::{directory_of, temporary},
+        naming::{Lock, TRIES_MAX, directory_of, lock, replace, sync_directory_of},
         scratch::{MODE, Scratch},
         seam::{Access, Disk, File, FileKind, refuse_network_file_system},
         segment::check_name,
@@ -30,7 +30,6 @@ use crate::{
 };
 
 const SUFFIX: &str = ".manifest";
-const TRIES_MAX: u32 = 100;
 
 /// What an earlier process has left of a spool.
 ///
@@ -174,8 +173,7 @@ fn begin(disk: &Disk, file: &File, path: &Path, tag: &str) -> Result<Header> {
     let written = file.write_at(&header.encode(PARTS_MAGIC), 0);
     written.map_err(Error::filling("write", path, HEADER_BYTES as u64))?;
     file.sync().map_err(Error::io("sync", path))?;
-    let directory = directory_of(path);
-    disk.sync_directory(directory).map_err(Error::io("sync", directory))?;
+    sync_directory_of(disk, path)?;
     Ok(header)
 }
 
@@ -185,13 +183,10 @@ fn create_and_lock(disk: &Disk, path: &Path) -> Result<File> {
         if file.kind().map_err(Error::io("look at", path))? != FileKind::Regular {
             return Err(Error::NotASpool { path: path.into(), found: Foreign::Special });
         }
-        if !file.try_lock().map_err(Error::io("lock", path))? {
-            break;
-        }
-        // Between opening and locking, its owner may have removed it.
-        let id = file.id().map_err(Error::io("look at", path))?;
-        if disk.identify(path).is_ok_and(|now| now == id) {
-            return Ok(file);
+        match lock(disk, &file, path)? {
+            Lock::Ours => return Ok(file),
+            Lock::Held => break,
+            Lock::Stale => {}
         }
     }
     Err(Error::Locked { path: path.into() })
@@ -227,7 +222,12 @@ fn open_manifest(disk: &Disk, path: &Path, salt: u32) -> Result<Option<Manifest>
         opened => opened.map_err(Error::io("open", &path))?,
     };
     let found = read_header(&file, &path, MAGIC)?;
-    Ok((found.salt == salt).then_some(Manifest { file, path, salt, end: HEADER_BYTES as u64 }))
+    Ok((found.salt == salt).then_some(Manifest {
+        file: Arc::new(file),
+        path,
+        salt,
+        end: HEADER_BYTES as u64,
+    }))
 }
 
 /// A manifest of these parts and no others takes the place of the one there is.
@@ -238,36 +238,19 @@ fn write_manifest(
     next: u64,
     contents: &BTreeMap<u64, Content>,
 ) -> Result<Manifest> {
-    let path = manifest_path(path);
-    let temporary = temporary(&path);
-    let written = write_records(disk, &temporary, header, next, contents);
-    // What cannot be removed is taken over by the next one.
-    let manifest = written.inspect_err(|_| drop(disk.remove(&temporary)))?;
-    disk.replace(&temporary, &path).map_err(Error::io("name", &path))?;
-    let directory = directory_of(&path);
-    disk.sync_directory(directory).map_err(Error::io("sync", directory))?;
-    Ok(Manifest { path, ..manifest })
-}
-
-fn write_records(
-    disk: &Disk,
-    temporary: &Path,
-    header: &Header,
-    next: u64,
-    contents: &BTreeMap<u64, Content>,
-) -> Result<Manifest> {
-    let file = disk.create(temporary, MODE).map_err(Error::making(temporary, 0))?;
-    file.truncate(0).map_err(Error::io("shorten", temporary))?;
-    let written = file.write_at(&header.encode(MAGIC), 0);
-    written.map_err(Error::filling("write", temporary, HEADER_BYTES as u64))?;
-    let (path, salt) = (temporary.into(), header.salt);
-    let mut manifest = Manifest { file, path, salt, end: HEADER_BYTES as u64 };
-    manifest.set_next(next)?;
-    for (&part, content) in contents {
-        manifest.add_part(part, content)?;
-    }
-    manifest.file.sync().map_err(Error::io("sync", temporary))?;
-    Ok(manifest)
+    let (path, salt, mut end) = (manifest_path(path), header.salt, HEADER_BYTES as u64);
+    let file = replace(disk, &path, MODE, |file, temporary| {
+        let written = file.write_at(&header.encode(MAGIC), 0);
+        written.map_err(Error::filling("write", temporary, end))?;
+        let mut new = Manifest { file: Arc::clone(file), path: temporary.into(), salt, end };
+        new.set_next(next)?;
+        for (&part, content) in contents {
+            new.add_part(part, content)?;
+        }
+        end = new.end;
+        Ok(())
+    })?;
+    Ok(Manifest { file, path, salt, end })
 }
 
 /// Where parts begin that are not gone, and the parts that are listed.

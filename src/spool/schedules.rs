@@ -82,7 +82,7 @@ fn parts_that_two_write_come_out_in_order_while_they_are_read_and_written_again(
         let odd = [bytes(1, 0), bytes(1, 1)];
         assert_eq!((&parts[0], &parts[2]), (&bytes(0, 0), &bytes(2, 0)));
         assert!(parts[1] == odd[1] || is_late && parts[1] == odd[0]);
-        met.count("the drain waits", spool.core.waits() > 0);
+        met.count("the drain waits", spool.core().waits() > 0);
         let stats = spool.stats();
         assert_eq!((stats.resident_bytes, stats.disk_bytes, parts.len()), (0, 0, 3));
     });
@@ -110,7 +110,7 @@ fn whoever_waits_for_a_part_that_does_not_come_is_told() {
         let merged = merge.join().expect("no panic");
         met.count("it fails first", drained.is_err());
         met.count("it came in time", drained.is_ok());
-        met.count("somebody waits", spool.core.waits() > 0);
+        met.count("somebody waits", spool.core().waits() > 0);
         match drained {
             Ok(parts) => assert!(came && parts == [bytes(0, 0), bytes(1, 0)]),
             Err(Error::PartMissing { part: 1, state: PartState::Absent }) => {}

@@ -5,7 +5,7 @@ use std::{fmt, io, mem, sync::Arc};
 use super::{
     Producer,
     content::{Content, PIECE_BYTES, Piece, Source},
-    core::{Core, WriterId},
+    core::WriterId,
     memory::Buffer,
 };
 use crate::error::{Error, Result};
@@ -35,8 +35,7 @@ use crate::error::{Error, Result};
 /// ```
 #[must_use = "a part that is dropped without `commit` was never written"]
 pub struct PartWriter {
-    core: Arc<Core>,
-    _producer: Arc<Producer>,
+    producer: Arc<Producer>,
     id: WriterId,
     content: Arc<Content>,
     buffer: Buffer,
@@ -45,12 +44,12 @@ pub struct PartWriter {
 
 impl PartWriter {
     pub(super) fn begin(producer: &Arc<Producer>, part: u64) -> Result<Self> {
-        let core = Arc::clone(&producer.core);
+        let producer = Arc::clone(producer);
+        let core = &producer.core;
         let id = core.begin(part)?;
         let content = Arc::new(Content::new(&core.store));
         let buffer = Buffer::new(&core.memory);
-        let producer = Arc::clone(producer);
-        Ok(Self { core, _producer: producer, id, content, buffer, is_complete: false })
+        Ok(Self { producer, id, content, buffer, is_complete: false })
     }
 
     /// The number of the part.
@@ -119,10 +118,10 @@ impl PartWriter {
     fn complete(&mut self) -> Result<()> {
         if !self.buffer.bytes().is_empty() {
             self.buffer.shrink();
-            self.keep(Buffer::new(&self.core.memory));
-            self.core.settle()?;
+            self.keep(Buffer::new(&self.producer.core.memory));
+            self.producer.core.settle()?;
         }
-        self.core.commit(self.id.0, &self.content)?;
+        self.producer.core.commit(self.id.0, &self.content)?;
         self.is_complete = true;
         Ok(())
     }
@@ -140,19 +139,19 @@ impl PartWriter {
     /// Makes room for some bytes at least; there are at most so many to come.
     fn make_room(&mut self, coming: usize) -> Result<()> {
         if self.buffer.is_full() {
-            if self.core.make_room(PIECE_BYTES)? {
-                self.keep(Buffer::counted(&self.core.memory));
+            if self.producer.core.make_room(PIECE_BYTES)? {
+                self.keep(Buffer::counted(&self.producer.core.memory));
             } else {
                 self.content.append(self.buffer.bytes())?;
                 self.buffer.clear();
-                self.core.tell_of_moving();
+                self.producer.core.tell_of_moving();
             }
         }
         let lacks = self.buffer.lacks(coming);
         if lacks > 0 {
             // What a writer has last it has in any case.
-            if !self.core.make_room(lacks)? {
-                self.core.memory.take(lacks);
+            if !self.producer.core.make_room(lacks)? {
+                self.producer.core.memory.take(lacks);
             }
             self.buffer.grow(lacks);
         }
@@ -163,7 +162,7 @@ impl PartWriter {
     fn keep(&mut self, next: Buffer) {
         let full = Arc::new(mem::replace(&mut self.buffer, next));
         self.content.push(Piece::of(full.bytes(), Source::Memory(Arc::clone(&full))));
-        self.core.may_evict(self.id, &self.content);
+        self.producer.core.may_evict(self.id, &self.content);
     }
 }
 
@@ -185,7 +184,7 @@ impl io::Write for PartWriter {
 
 impl Drop for PartWriter {
     fn drop(&mut self) {
-        self.core.end(self.id, self.is_complete);
+        self.producer.core.end(self.id, self.is_complete);
     }
 }
 

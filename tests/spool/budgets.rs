@@ -104,6 +104,28 @@ fn spools_and_queues_keep_to_one_memory_and_one_disk_together() {
 }
 
 #[test]
+fn a_spool_gives_memory_up_to_another_one_that_needs_some() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let memory = MemoryBudget::new(8 << 20);
+    let options = SpoolOptions::new().memory_budget(&memory).directory(directory.path());
+    let (one, other) = (options.build(), options.build());
+    for number in 0..8 {
+        one.put(number, &part(number)).expect("there is room");
+    }
+    let before = one.stats().resident_bytes;
+    for number in 0..8 {
+        other.put(number, &part(number)).expect("there is room");
+    }
+    let (one_has, other_has) = (one.stats().resident_bytes, other.stats().resident_bytes);
+    assert!(before > 4 << 20 && one_has < before - (1 << 20), "{before}, then {one_has}");
+    assert!(other_has > 1 << 20, "{other_has}");
+    for number in 0..8 {
+        let found = io::Read::bytes(one.reader(number).expect("it is ready"));
+        assert!(found.map(|byte| byte.expect("it is whole")).eq(part(number)));
+    }
+}
+
+#[test]
 fn memory_that_is_free_again_is_used_again() {
     let directory = tempfile::tempdir().expect("a directory");
     let options = SpoolOptions::new().memory_bytes(3 * PART as u64);

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     thread,
 };
 
@@ -38,7 +38,10 @@ fn what_cannot_come_is_refused_by_its_number() {
     assert!(matches!(refused, Error::PartOutOfRange { part: 5, total: 5 }), "{refused:?}");
     spool.finish(6).expect("up to it");
     let refused = spool.put(6, b"more").expect_err("there are 6");
-    assert_eq!(refused.to_string(), "there is a part 6, which a spool of 6 parts does not have");
+    assert_eq!(
+        refused.to_string(),
+        "part 6 is none of the 6 of this spool: number parts from 0, or finish it with more"
+    );
     drop(spool.drain().expect("alone").next_part().expect("it is ready"));
     for refused in [spool.put(0, b"late"), spool.fail(0), spool.reader(0).map(drop)] {
         assert!(matches!(refused, Err(Error::PartDrained { part: 0 })), "{refused:?}");
@@ -186,6 +189,23 @@ fn progress_tells_each_part_and_when_parts_move_to_the_disk() {
         (2, 490_000, Some(2), Storage::Disk),
     ];
     assert_eq!(*told.lock(), expected);
+}
+
+#[test]
+fn whoever_is_told_of_progress_may_use_the_spool() {
+    let spool = Arc::new(OnceLock::<Spool>::new());
+    let (own, told) = (Arc::clone(&spool), Arc::new(Mutex::new(Vec::new())));
+    let list = Arc::clone(&told);
+    let options = SpoolOptions::new().on_progress(move |now| {
+        let spool = own.get().expect("it was set");
+        if now.parts == 1 {
+            spool.put(1, b"from within").expect("it can come");
+        }
+        list.lock().push((now.parts, spool.stats().parts_ready));
+    });
+    spool.set(options.build()).expect("it was not set");
+    spool.get().expect("it was set").put(0, b"bytes").expect("it can come");
+    assert_eq!(*told.lock(), [(2, 2), (1, 2)]);
 }
 
 #[test]

@@ -7,8 +7,6 @@
 //! more than twice the budget resident; the index takes at most a byte for each item; the disk is
 //! given back.
 
-use std::fs;
-
 use ringkeep::{Bytes, Error, SpillVec, SpillVecError, SpillVecOptions};
 
 use crate::report::Report;
@@ -35,12 +33,7 @@ pub fn run(load: &Load) -> Report {
     if let Err(error) = work(load, &mut report) {
         report.fail(error.to_string());
     }
-    let peak_bytes = peak_resident_bytes();
-    report.add("KiB resident at most", peak_bytes >> 10);
-    if peak_bytes > 2 * load.budget_bytes {
-        let budget = load.budget_bytes;
-        report.fail(format!("{peak_bytes} bytes were resident, with a budget of {budget}"));
-    }
+    report.judge_resident(load.budget_bytes);
     report
 }
 
@@ -125,11 +118,4 @@ fn item(number: u64) -> Vec<u8> {
     let mut item = vec![number.to_le_bytes()[0]; ITEM_BYTES];
     item[..8].copy_from_slice(&number.to_le_bytes());
     item
-}
-
-/// The most that this process has ever had resident.
-pub(crate) fn peak_resident_bytes() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("this process has a status");
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
-    kib.and_then(|kib| kib.trim().parse::<u64>().ok()).expect("the kernel counts it") << 10
 }

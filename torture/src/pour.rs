@@ -19,7 +19,7 @@ use std::{
 
 use ringkeep::{DrainedPart, Spool, SpoolOptions};
 
-use crate::{outgrow::peak_resident_bytes, report::Report};
+use crate::report::Report;
 
 /// Bytes that a writer writes at once.
 const BLOCK_BYTES: u64 = 64 << 10;
@@ -44,12 +44,7 @@ pub fn run(load: &Load) -> Report {
     if let Err(error) = work(load, &mut report) {
         report.fail(error.to_string());
     }
-    let peak_bytes = peak_resident_bytes();
-    report.add("KiB resident at most", peak_bytes >> 10);
-    if peak_bytes > 2 * load.budget_bytes {
-        let budget = load.budget_bytes;
-        report.fail(format!("{peak_bytes} bytes were resident, with a budget of {budget}"));
-    }
+    report.judge_resident(load.budget_bytes);
     report
 }
 

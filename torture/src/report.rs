@@ -1,6 +1,6 @@
 //! What a layer of the torture found.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
 use serde::Serialize;
 
@@ -40,6 +40,23 @@ impl Report {
     /// A promise was broken.
     pub fn fail(&mut self, text: impl Into<String>) {
         self.violations.push(text.into());
+    }
+
+    /// A process has never had more than twice its budget resident, as the kernel counts it.
+    ///
+    /// # Panics
+    ///
+    /// If the kernel does not count it.
+    pub fn judge_resident(&mut self, budget_bytes: u64) {
+        let status = fs::read_to_string("/proc/self/status").expect("this process has a status");
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
+        let kib = kib.and_then(|kib| kib.trim().parse::<u64>().ok());
+        let peak_bytes = kib.expect("the kernel counts it") << 10;
+        self.add("KiB resident at most", peak_bytes >> 10);
+        if peak_bytes > 2 * budget_bytes {
+            let what = format!("{peak_bytes} bytes were resident, with a budget of {budget_bytes}");
+            self.fail(what);
+        }
     }
 
     /// Takes in what another one found.
