@@ -104,6 +104,26 @@ fn spools_and_queues_keep_to_one_memory_and_one_disk_together() {
 }
 
 #[test]
+fn a_directory_that_vanishes_costs_only_what_has_no_room_in_memory() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let options = SpoolOptions::new().memory_bytes(300_000).directory(directory.path());
+    let spool = options.build();
+    spool.put(0, b"in memory").expect("there is room");
+    let path = directory.path().to_owned();
+    directory.close().expect("it is empty");
+    let refused = spool.put(1, &part(1)).expect_err("it is gone");
+    let is_told = matches!(&refused, Error::Io { action: "make a temporary file in", .. });
+    assert!(is_told, "{refused:?}");
+    assert_eq!(
+        io::read_to_string(spool.reader(0).expect("it is ready")).expect("text"),
+        "in memory"
+    );
+    std::fs::create_dir(&path).expect("there is room");
+    spool.put(1, &part(1)).expect("it is there again");
+    std::fs::remove_dir(&path).expect("what is in it has no name");
+}
+
+#[test]
 fn a_spool_gives_memory_up_to_another_one_that_needs_some() {
     let directory = tempfile::tempdir().expect("a directory");
     let memory = MemoryBudget::new(8 << 20);

@@ -229,6 +229,13 @@ fn files_of_others_are_refused_and_left_alone() {
     std::fs::write(&manifest, newer).expect("there is room");
     let refused = options.resume(&path).expect_err("it is newer");
     assert!(matches!(refused, Error::NewerFormat { found: 2, supported: 1, .. }), "{refused:?}");
+    let fifo = directory.path().join("fifo");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
+        .expect("a pipe");
+    let refused = options.resume(&fifo).expect_err("a pipe");
+    assert!(matches!(refused, Error::NotASpool { found: Foreign::Special, .. }), "{refused:?}");
+    let refused = options.resume(directory.path()).expect_err("a directory");
+    assert!(matches!(refused, Error::Io { action: "create", .. }), "{refused:?}");
     for nothing in ["", "/", "no such directory/kept"] {
         options.resume(nothing).expect_err("no file can be there");
     }
