@@ -1,12 +1,14 @@
 //! Goal: threads that write, read and drain at once lose nothing and never wait for ever.
 //!
 //! Method: many rounds with little memory. Some parts are given up and written again, some are
-//! written by two at once; what is drained is held against what was written.
+//! written by two at once; what is drained is held against what was written. One part of each round
+//! is held back until the drain is at it and another part was read, so that both surely happen.
 
 use std::{
     io::{self, Read as _, Write as _},
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     thread,
+    time::Duration,
 };
 
 use ringkeep::{GapPolicy, PartState, SpoolOptions};
@@ -14,6 +16,7 @@ use ringkeep::{GapPolicy, PartState, SpoolOptions};
 const ROUNDS: u64 = 30;
 const WRITERS: u64 = 4;
 const PARTS: u64 = 60;
+const HELD_BACK: u64 = 30;
 const MEMORY_BYTES: u64 = 1 << 20;
 
 fn bytes(part: u64) -> Vec<u8> {
@@ -26,20 +29,26 @@ fn bytes(part: u64) -> Vec<u8> {
 #[test]
 fn what_many_write_one_drains_while_others_read() {
     let directory = tempfile::tempdir().expect("a directory");
-    let (read, aborted, waited) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let (read, aborted) = (AtomicU64::new(0), AtomicU64::new(0));
     for round in 0..ROUNDS {
         let options = SpoolOptions::new().memory_bytes(MEMORY_BYTES).gaps(GapPolicy::Wait);
         let spool = options.directory(directory.path()).build();
         let next = AtomicU64::new(0);
         thread::scope(|scope| {
             for writer in 0..WRITERS {
-                let (spool, next, aborted) = (&spool, &next, &aborted);
+                let (spool, next, read, aborted) = (&spool, &next, &read, &aborted);
                 scope.spawn(move || {
                     let mut random = fastrand::Rng::with_seed(round * WRITERS + writer);
                     loop {
                         let part = next.fetch_add(1, Relaxed);
                         if part >= PARTS {
                             break;
+                        }
+                        while part == HELD_BACK
+                            && (spool.state(part - 1) != PartState::Drained
+                                || read.load(Relaxed) <= round)
+                        {
+                            thread::sleep(Duration::from_millis(1));
                         }
                         let all = bytes(part);
                         if random.u8(..4) == 0 {
@@ -77,8 +86,6 @@ fn what_many_write_one_drains_while_others_read() {
             });
             let mut drain = spool.drain().expect("nobody else drains");
             for number in 0..PARTS {
-                let is_there = spool.state(number) == PartState::Ready;
-                waited.fetch_add(u64::from(!is_there), Relaxed);
                 let mut part = drain.next_part().expect("no gap").expect("there are more");
                 let mut found = Vec::new();
                 part.read_to_end(&mut found).expect("it can be read");
@@ -91,6 +98,5 @@ fn what_many_write_one_drains_while_others_read() {
         assert!(stats.resident_bytes_peak <= MEMORY_BYTES, "{stats:?}");
         assert_eq!((stats.resident_bytes, stats.disk_bytes), (0, 0));
     }
-    let seen = [read.into_inner(), aborted.into_inner(), waited.into_inner()];
-    assert!(seen.iter().all(|&count| count > 0), "{seen:?}");
+    assert!(aborted.into_inner() > 0);
 }
