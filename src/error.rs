@@ -1,14 +1,22 @@
 //! What can go wrong, as facts; the messages say what happened and what to do.
 
+mod archive_id;
+mod convert;
 mod found;
 mod push;
+#[cfg(feature = "store")]
+mod store;
 
 use std::{
-    fmt, io,
+    io,
     path::{Path, PathBuf},
 };
 
+pub(crate) use self::archive_id::ARCHIVE_MAGIC;
+#[cfg(feature = "store")]
+pub use self::store::StoreError;
 pub use self::{
+    archive_id::ArchiveId,
     found::{Corruption, Foreign, PartState},
     push::PushError,
 };
@@ -84,7 +92,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// Locks and shared mappings do not work across machines.
-    #[error("{} is on {name}, a network file system, where a ring cannot keep its promises: \
+    #[error("{} is on {name}, a network file system, where ringkeep cannot keep its promises: \
              use a local disk", path.display())]
     NetworkFileSystem {
         /// The archive.
@@ -293,11 +301,14 @@ pub enum Error {
         /// Bytes needed: the pages, and a producer's few slots.
         needed: u64,
     },
-    /// Somebody else, of this process or another one, has the archive or the queue open to write.
-    #[error("{} is locked: somebody else has it open to write", path.display())]
+    /// Somebody else, of this process or another one, has the archive, the queue, the spool or the
+    /// store open to write.
+    #[error("{} is locked: {} has it open", path.display(), convert::who(*holder))]
     Locked {
-        /// The archive, or the queue's directory.
+        /// The file, or the queue's directory.
         path: PathBuf,
+        /// The process that holds the lock, where the kernel tells it: not of other users.
+        holder: Option<u32>,
     },
     /// A record has a fixed size.
     #[error("the payload has {found} bytes, records here have {expected}")]
@@ -494,6 +505,10 @@ pub enum Error {
         /// What it said.
         source: io::Error,
     },
+    /// What only a store says.
+    #[cfg(feature = "store")]
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Rewrites kept this reader from a consistent look for very long.
     #[error("id {id} could not be read in peace beside constant updates: try again")]
     Contended {
@@ -536,51 +551,5 @@ impl Error {
     /// For `map_err`: a page of `path` at `offset` does not decode.
     pub(crate) fn damaged(path: &Path, offset: u64) -> impl FnOnce(Corruption) -> Self {
         move |source| Self::Damaged { path: path.into(), offset, source }
-    }
-}
-
-/// For readers and writers: the error is the source, and its kind is the nearest one.
-///
-/// # Examples
-///
-/// ```
-/// use std::io;
-///
-/// let error = io::Error::from(ringkeep::Error::DiskFull { needed_bytes: 2, max_bytes: 1 });
-/// assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-/// assert!(error.downcast::<ringkeep::Error>().is_ok());
-/// ```
-impl From<Error> for io::Error {
-    fn from(error: Error) -> Self {
-        let kind = match &error {
-            Error::Io { source, .. } | Error::Output { source } => source.kind(),
-            Error::NoSpace { .. } | Error::DiskFull { .. } => io::ErrorKind::StorageFull,
-            Error::ReadOnlyFileSystem { .. } => io::ErrorKind::ReadOnlyFilesystem,
-            Error::NotFound { .. } => io::ErrorKind::NotFound,
-            Error::AlreadyExists { .. } => io::ErrorKind::AlreadyExists,
-            Error::Damaged { .. } => io::ErrorKind::InvalidData,
-            _ => io::ErrorKind::Other,
-        };
-        Self::new(kind, error)
-    }
-}
-
-/// What every file of an archive begins with.
-pub(crate) const ARCHIVE_MAGIC: [u8; 8] = *b"RINGKEEP";
-
-/// The random number that all files of one archive share.
-///
-/// # Examples
-///
-/// ```
-/// let id = ringkeep::ArchiveId([0xA5; 16]);
-/// assert_eq!(id.to_string(), "a5".repeat(16));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ArchiveId(pub [u8; 16]);
-
-impl fmt::Display for ArchiveId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }

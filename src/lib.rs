@@ -14,6 +14,8 @@ mod queue;
 mod ring;
 mod spill_vec;
 mod spool;
+#[cfg(feature = "store")]
+mod store;
 
 pub use disk::budget::{DiskBudget, MemoryBudget};
 #[cfg(feature = "json")]
@@ -22,6 +24,7 @@ pub use disk::codec::{Bytes, Codec, Postcard};
 pub use disk::compression::Compression;
 pub use disk::latency::Latency;
 pub use disk::log::recover::{Recovery, RecoveryReport};
+pub use disk::mem_size::MemSize;
 pub use disk::scratch::SpillWarning;
 pub use disk::sync::SyncPolicy;
 pub use error::{ArchiveId, CodecError, Corruption, Error, Foreign, PartState, PushError, Result};
@@ -56,7 +59,6 @@ pub use spill_vec::frozen::{FrozenIter, FrozenVec};
 pub use spill_vec::into_iter::IntoIter as SpillVecIntoIter;
 pub use spill_vec::item::ItemRef;
 pub use spill_vec::iter::Iter as SpillVecIter;
-pub use spill_vec::measure::MemSize;
 pub use spill_vec::options::SpillVecOptions;
 pub use spill_vec::refused::SpillVecError;
 pub use spill_vec::stats::SpillVecStats;
@@ -67,6 +69,21 @@ pub use spool::reader::PartReader;
 pub use spool::resume::Resumed;
 pub use spool::stats::{SpoolProgress, SpoolStats, Storage};
 pub use spool::writer::{CommitError, PartWriter};
+#[cfg(feature = "store")]
+pub use {
+    error::StoreError,
+    store::{
+        Store,
+        bucket::{Bucket, BucketRead, Entries, ReadBucket, StoredBytes},
+        cached::{Cached, CachedStats},
+        file::StoreFile,
+        key::OrderedKey,
+        options::StoreOptions,
+        transactions::{ReadTx, WriteTx},
+        typed::{BucketSchema, TypedBucket, TypedEntries},
+        upkeep::{BucketStats, Compaction, StoreStats, StoreVerifyReport},
+    },
+};
 
 #[cfg(feature = "test-util")]
 pub use disk::{

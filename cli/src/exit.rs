@@ -189,7 +189,7 @@ mod tests {
             Error::NoSpace { path: path(), needed_bytes: 1, source: denied() },
             Error::ReadOnlyFileSystem { path: path() },
             Error::NetworkFileSystem { path: path(), name: "NFS" },
-            Error::Locked { path: path() },
+            Error::Locked { path: path(), holder: None },
             Error::Poisoned { path: path(), source: denied() },
             Error::Contended { id: 1 },
             Error::CutShort { path: path(), found_bytes: 1, expected_bytes: 2 },

@@ -5,9 +5,11 @@ pub(crate) mod codec;
 pub(crate) mod compression;
 pub(crate) mod frame;
 pub(crate) mod latency;
+pub(crate) mod lock_holder;
 pub(crate) mod locks;
 pub(crate) mod log;
 pub(crate) mod mark;
+pub(crate) mod mem_size;
 #[cfg(feature = "test-util")]
 pub(crate) mod meter;
 pub(crate) mod naming;
@@ -21,3 +23,4 @@ pub(crate) mod segment;
 pub(crate) mod sim;
 pub(crate) mod sync;
 pub(crate) mod tail;
+pub(crate) mod ticker;

@@ -82,11 +82,11 @@ pub(crate) fn create_locked(
         unfinished.name = None;
         match lock {
             Lock::Ours => return Ok(file),
-            Lock::Held => break,
+            Lock::Held => return Err(file.locked(path)),
             Lock::Stale => {}
         }
     }
-    Err(Error::Locked { path: path.into() })
+    Err(Error::Locked { path: path.into(), holder: None })
 }
 
 /// Gives a complete file its name.

@@ -18,6 +18,7 @@ use rustix::{
 };
 
 use super::{
+    lock_holder,
     raw::{self, Cached, Region},
     seam::{Access, BootId, FileId, FileKind},
 };
@@ -379,6 +380,10 @@ impl RealFile {
         self.file.sync_all()
     }
 
+    pub(crate) fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
     pub(crate) fn map(&self, bytes: Range<u64>, access: Access) -> io::Result<Region> {
         let length = usize::try_from(bytes.end - bytes.start).map_err(io::Error::other)?;
         let mut options = MmapOptions::new();
@@ -397,6 +402,14 @@ impl RealFile {
 
     pub(crate) fn try_lock(&self) -> io::Result<bool> {
         raw::try_lock(&self.file)
+    }
+
+    pub(crate) fn try_lock_shared(&self) -> io::Result<bool> {
+        raw::try_lock_shared(&self.file)
+    }
+
+    pub(crate) fn holder(&self) -> Option<u32> {
+        lock_holder::of(file_id(&self.file.metadata().ok()?))
     }
 
     pub(crate) fn unlock(&self) -> io::Result<()> {

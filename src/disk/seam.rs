@@ -297,6 +297,11 @@ impl File {
         dispatch!(self: Self, file => file.sync())
     }
 
+    /// Makes content durable, and of the rest what it takes to read it; not its times.
+    pub(crate) fn sync_data(&self) -> io::Result<()> {
+        dispatch!(self: Self, file => file.sync_data())
+    }
+
     /// Shares a range that begins with a page with every other mapping of this file.
     pub(crate) fn map(&self, bytes: Range<u64>, access: Access) -> io::Result<Region> {
         dispatch!(self: Self, file => file.map(bytes, access))
@@ -305,6 +310,17 @@ impl File {
     /// Takes the exclusive lock; `false` when somebody else holds it.
     pub(crate) fn try_lock(&self) -> io::Result<bool> {
         dispatch!(self: Self, file => file.try_lock())
+    }
+
+    /// Takes the lock that any number of readers can have, and no writer beside them; `false` when
+    /// somebody has the exclusive one.
+    pub(crate) fn try_lock_shared(&self) -> io::Result<bool> {
+        dispatch!(self: Self, file => file.try_lock_shared())
+    }
+
+    /// What to say when somebody else holds the lock.
+    pub(crate) fn locked(&self, path: &Path) -> Error {
+        Error::Locked { path: path.into(), holder: dispatch!(self: Self, file => file.holder()) }
     }
 
     /// Gives the lock up.

@@ -23,7 +23,6 @@ mod signal;
 pub(crate) mod stats;
 #[cfg(feature = "tokio")]
 mod tasks;
-mod ticker;
 pub(crate) mod verify;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -31,12 +30,12 @@ use std::{fmt, sync::Arc, time::Duration};
 use self::{
     core::{Core, Wait},
     delivery::Delivery,
-    ticker::Ticker,
 };
 use crate::{
     disk::{
         budget::Membership,
         codec::{Codec, Postcard},
+        ticker::Ticker,
     },
     error::{Error, PushError, Result},
 };

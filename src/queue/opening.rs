@@ -10,7 +10,6 @@ use super::{
     Queue,
     core::Core,
     options::{Mode, QueueOptions},
-    ticker::Ticker,
 };
 use crate::{
     disk::{
@@ -26,6 +25,7 @@ use crate::{
         mark::{Mark, MarkFile},
         seam::{BootId, Disk, File, refuse_network_file_system},
         segment::{LogIdentity, LogKind, check_name, name_of_segment},
+        ticker::Ticker,
     },
     error::{Error, Result},
 };
@@ -78,9 +78,24 @@ where
         core.cut_off()?;
     }
     let core = Arc::new(core);
-    let ticker = Ticker::start(&core)?.map(Arc::new);
+    let ticker = start_ticker(&core)?.map(Arc::new);
     let membership = join(&core).map(Arc::new);
     Ok(Queue { core, ticker, membership })
+}
+
+/// Syncs by time, where the policy says so; on the simulated disk its driver does.
+fn start_ticker<T, C>(core: &Arc<Core<T, C>>) -> Result<Option<Ticker>>
+where
+    T: Send + 'static,
+    C: Send + Sync + 'static,
+{
+    let interval = match core.mode {
+        Mode::Durable(policy) if core.log.disk.has_threads() => policy.interval(),
+        _ => None,
+    };
+    // A sync that fails poisons the queue: whoever pushes or syncs next is told.
+    let sync = |core: &Arc<Core<T, C>>| drop(core.sync_all());
+    interval.map(|interval| Ticker::start(core, &core.log.directory, interval, sync)).transpose()
 }
 
 /// What options imply: nobody takes more than there is of what is shared, a limit on the disk is a
@@ -121,7 +136,7 @@ fn lock(disk: &Disk, directory: &Path) -> Result<File> {
     let lock = disk.create(&path, MODE).map_err(Error::io("open", &path))?;
     match lock.try_lock() {
         Ok(true) => Ok(lock),
-        Ok(false) => Err(Error::Locked { path: directory.into() }),
+        Ok(false) => Err(lock.locked(directory)),
         Err(error) => Err(Error::io("lock", &path)(error)),
     }
 }

@@ -93,7 +93,7 @@ impl Archive {
             || opening.access == Access::Read
             || file.try_lock().map_err(Error::io("lock", path))?;
         if !locked {
-            return Err(Error::Locked { path: path.into() });
+            return Err(file.locked(path));
         }
         Self::from_first_file(disk, path, Arc::new(file), opening)
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     SpillVec,
     frozen::FrozenVec,
-    measure::{Measure, MemSize, Sampler},
+    measure::{Measure, Sampler},
     store::{Shape, Store},
 };
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
         budget::{DiskBudget, MemoryBudget},
         codec::{Codec, Postcard},
         compression::Compression,
+        mem_size::MemSize,
         scratch::{Scratch, SpillWarning},
         seam::Disk,
         segment::check_name,

@@ -185,11 +185,11 @@ fn create_and_lock(disk: &Disk, path: &Path) -> Result<File> {
         }
         match lock(disk, &file, path)? {
             Lock::Ours => return Ok(file),
-            Lock::Held => break,
+            Lock::Held => return Err(file.locked(path)),
             Lock::Stale => {}
         }
     }
-    Err(Error::Locked { path: path.into() })
+    Err(Error::Locked { path: path.into(), holder: None })
 }
 
 fn read_header(file: &File, path: &Path, magic: [u8; 8]) -> Result<Header> {

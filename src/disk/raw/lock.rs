@@ -1,4 +1,4 @@
-//! Exclusive locks of open file descriptions (`F_OFD_SETLK`).
+//! Locks of open file descriptions (`F_OFD_SETLK`).
 //!
 //! They end with the last descriptor, whatever the process does; they exclude another open of the
 //! same file within one process too; and unlike `flock` they can be asked about without being
@@ -9,6 +9,11 @@ use std::{fs::File, io, os::fd::AsRawFd};
 /// Takes the exclusive lock; `false` when somebody else holds it. Needs write permission.
 pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
     set_lock(file, libc::F_WRLCK)
+}
+
+/// Takes the lock that readers share; `false` when somebody else holds the exclusive one.
+pub(crate) fn try_lock_shared(file: &File) -> io::Result<bool> {
+    set_lock(file, libc::F_RDLCK)
 }
 
 /// Gives the lock up, whoever else still has this descriptor.

@@ -154,6 +154,10 @@ impl SimFile {
         self.disk.sync_range(self.inode, 0, length)
     }
 
+    pub(crate) fn sync_data(&self) -> io::Result<()> {
+        self.sync()
+    }
+
     pub(crate) fn map(&self, bytes: Range<u64>, access: Access) -> io::Result<Region> {
         self.disk.call()?;
         let state = self.disk.shared.state.lock();
@@ -176,6 +180,17 @@ impl SimFile {
             self.disk.shared.state.lock().inodes[self.inode].lock = Some(owner);
         }
         Ok(free)
+    }
+
+    /// One reader at a time: stricter than the real disk.
+    pub(crate) fn try_lock_shared(&self) -> io::Result<bool> {
+        self.try_lock()
+    }
+
+    /// All its processes are this one, more or less.
+    #[expect(clippy::unused_self, reason = "as the real disk")]
+    pub(crate) fn holder(&self) -> Option<u32> {
+        None
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "as the real disk")]

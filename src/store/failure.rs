@@ -1,0 +1,56 @@
+//! What redb says, as errors of this crate; and its panics too.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
+
+use crate::error::{Error, Result, StoreError};
+
+/// Calls redb. It panics where the bytes of a file contradict each other in a way that it rules
+/// out: that is damage, not the end of the program.
+pub(super) fn attempt<T, E: Into<redb::Error>>(
+    path: &Path,
+    call: impl FnOnce() -> Result<T, E>,
+) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(failure(path, error.into())),
+        Err(panic) => Err(StoreError::Damaged { path: path.into(), what: message(&*panic) }.into()),
+    }
+}
+
+#[cold]
+fn failure(path: &Path, error: redb::Error) -> Error {
+    let path = path.to_path_buf();
+    let bucket = |found: String, bucket: String| StoreError::ForeignBucket {
+        bucket: bucket.into(),
+        found: found.into(),
+    };
+    let failure = match error {
+        redb::Error::Io(source) => match source.downcast::<Error>() {
+            Ok(error) => return error,
+            Err(source) => return Error::io("use", &path)(source),
+        },
+        redb::Error::PreviousIo => StoreError::Poisoned { path },
+        redb::Error::DatabaseClosed => StoreError::Closed,
+        redb::Error::TransactionPoisoned => StoreError::HalfDone,
+        redb::Error::ValueTooLarge(found) => StoreError::TooLarge { found },
+        redb::Error::TableAlreadyOpen(name, _) => StoreError::BucketInUse { bucket: name.into() },
+        redb::Error::TableTypeMismatch { ref table, .. } => {
+            bucket(error.to_string(), table.clone())
+        }
+        redb::Error::TableIsMultimap(ref table) => bucket(error.to_string(), table.clone()),
+        redb::Error::Corrupted(what) => StoreError::Damaged { path, what: what.into() },
+        // What the callers of `attempt` rule out, and what a later redb adds.
+        other => StoreError::Damaged { path, what: other.to_string().into() },
+    };
+    failure.into()
+}
+
+fn message(panic: &(dyn Any + Send)) -> Box<str> {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("its structure contradicts itself").into()
+}

@@ -1,0 +1,219 @@
+//! Opening a store: which file, whose lock, which format, and what redb makes of it.
+
+use std::{
+    io,
+    path::Path,
+    sync::{Arc, atomic::AtomicU64},
+    thread,
+    time::Duration,
+};
+
+use parking_lot::{Mutex, RwLock};
+use redb::{Builder, Database, StorageBackend};
+
+use super::{
+    Shared, Store,
+    backend::{FileBackend, Overlay, Spilling, SpillingBackend},
+    failure::attempt,
+    options::{Check, StoreOptions},
+    readers::Readers,
+    turn::Turn,
+};
+use crate::{
+    disk::{
+        budget::{DiskBudget, Member, Membership, MemoryBudget, Share},
+        naming::{self, Lock},
+        seam::{Access, File, FileKind, refuse_network_file_system},
+        ticker::Ticker,
+    },
+    error::{Error, Foreign, Result, StoreError},
+};
+
+/// Of a new file, less the umask.
+pub(super) const MODE: u32 = 0o640;
+/// How often a lock is tried while somebody waits for it.
+const LOCK_POLL: Duration = Duration::from_millis(10);
+
+/// What a file of redb begins with, and where its design document puts the rest.
+const MAGIC: [u8; 9] = *b"redb\x1A\x0A\xA9\x0D\x0A";
+const GOD_BYTE: usize = 9;
+const SLOTS: [usize; 2] = [64, 192];
+const HEADER_BYTES: usize = 320;
+const VERSION: u8 = 3;
+
+pub(super) fn open_or_make(options: &StoreOptions, path: &Path) -> Result<Store> {
+    for _ in 0..naming::TRIES_MAX {
+        match open_existing(options, path) {
+            Err(Error::Store(StoreError::NotFound { .. })) => {}
+            opened => return opened,
+        }
+        match make(options, path) {
+            // Somebody else was faster, or is at it.
+            Ok(()) | Err(Error::AlreadyExists { .. }) => {}
+            Err(Error::Locked { .. }) => thread::sleep(LOCK_POLL),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Error::Locked { path: path.into(), holder: None })
+}
+
+/// An empty store, which appears whole or not at all.
+fn make(options: &StoreOptions, path: &Path) -> Result<()> {
+    naming::make(&options.disk, path, MODE, |file, temporary| {
+        let backend = FileBackend { file: Arc::clone(file), path: temporary.into() };
+        let database = attempt(path, || builder(options).create_with_backend(backend))?;
+        attempt(path, || database.close())
+    })
+}
+
+pub(super) fn open_existing(options: &StoreOptions, path: &Path) -> Result<Store> {
+    let file = Arc::new(find(options, path, Access::Write)?);
+    let backend = FileBackend { file: Arc::clone(&file), path: path.into() };
+    store(options, path, backend, Place::File(file))
+}
+
+/// A store whose file stays as it is: what a repair would store is kept in memory.
+pub(super) fn look(options: &StoreOptions, path: &Path) -> Result<Store> {
+    let file = find(options, path, Access::Read)?;
+    let overlay = Overlay::over(file).map_err(Error::io("look at", path))?;
+    let file_bytes = overlay.len().map_err(Error::io("look at", path))?;
+    store(options, path, overlay, Place::Looked { file_bytes })
+}
+
+pub(super) fn in_memory(options: &StoreOptions) -> Result<Store> {
+    let (memory, disk) = (MemoryBudget::new(u64::MAX), DiskBudget::new(0));
+    let pages = Spilling::new(&options.disk, Path::new(""), memory.share(), &disk);
+    let pages = Arc::new(pages);
+    let place = Place::Memory { pages: Arc::clone(&pages), _shares: None };
+    store(options, Path::new("memory"), SpillingBackend(pages), place)
+}
+
+pub(super) fn spilling(
+    options: &StoreOptions,
+    memory: &MemoryBudget,
+    disk: &DiskBudget,
+) -> Result<Store> {
+    let cache_bytes = options.cache_bytes.min(memory.bytes() / 4);
+    let mut cache = memory.share();
+    cache.hold(cache_bytes);
+    let directory = options.directory.clone().unwrap_or_else(std::env::temp_dir);
+    let pages = Arc::new(Spilling::new(&options.disk, &directory, memory.share(), disk));
+    let member: Arc<dyn Member> = Arc::clone(&pages) as _;
+    let membership = memory.join(Arc::downgrade(&member));
+    let place = Place::Memory { pages: Arc::clone(&pages), _shares: Some((cache, membership)) };
+    let options = options.clone().cache_bytes(cache_bytes);
+    store(&options, &directory, SpillingBackend(pages), place)
+}
+
+/// The file of this name, locked, if its first bytes are a store's.
+fn find(options: &StoreOptions, path: &Path, access: Access) -> Result<File> {
+    let disk = &options.disk;
+    let deadline = disk.now() + options.lock_wait;
+    loop {
+        let file = disk.open(path, access).map_err(cannot_open(path))?;
+        check_kind(&file, path)?;
+        let lock = match access {
+            Access::Write => naming::lock(disk, &file, path)?,
+            Access::Read if file.try_lock_shared().map_err(Error::io("lock", path))? => Lock::Ours,
+            Access::Read => Lock::Held,
+        };
+        match lock {
+            Lock::Ours => {
+                check_header(&file, path)?;
+                return Ok(file);
+            }
+            Lock::Held if disk.now() >= deadline => return Err(file.locked(path)),
+            Lock::Held => thread::sleep(LOCK_POLL),
+            Lock::Stale => {}
+        }
+    }
+}
+
+fn cannot_open(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    move |source| match source.kind() {
+        io::ErrorKind::NotFound => StoreError::NotFound { path: path.into() }.into(),
+        io::ErrorKind::IsADirectory => not_a_store(path, Foreign::Directory),
+        _ => Error::io("open", path)(source),
+    }
+}
+
+fn not_a_store(path: &Path, found: Foreign) -> Error {
+    StoreError::NotAStore { path: path.into(), found }.into()
+}
+
+fn check_kind(file: &File, path: &Path) -> Result<()> {
+    match file.kind().map_err(Error::io("look at", path))? {
+        FileKind::Regular => {}
+        FileKind::Directory => return Err(not_a_store(path, Foreign::Directory)),
+        FileKind::Special => return Err(not_a_store(path, Foreign::Special)),
+    }
+    let kind = file.file_system_type().map_err(Error::io("look at", path))?;
+    refuse_network_file_system(kind, path)
+}
+
+/// redb tells neither other files nor newer versions from damage.
+fn check_header(file: &File, path: &Path) -> Result<()> {
+    let mut header = [0; HEADER_BYTES];
+    let length = file.length().map_err(Error::io("look at", path))?;
+    if length < HEADER_BYTES as u64 {
+        let found = if length == 0 { Foreign::Empty } else { Foreign::File };
+        return Err(not_a_store(path, found));
+    }
+    file.read_at(&mut header, 0).map_err(Error::io("read", path))?;
+    if !header.starts_with(&MAGIC) {
+        return Err(not_a_store(path, Foreign::File));
+    }
+    let primary = header[SLOTS[usize::from(header[GOD_BYTE] & 1)]];
+    if primary != VERSION {
+        let (found, supported) = (primary, VERSION);
+        return Err(StoreError::OtherVersion { path: path.into(), found, supported }.into());
+    }
+    Ok(())
+}
+
+fn builder(options: &StoreOptions) -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(usize::try_from(options.cache_bytes).unwrap_or(usize::MAX));
+    builder.set_check_integrity_on_open(options.check == Check::Always);
+    if let Some(watcher) = options.repair_watcher.clone() {
+        builder.set_repair_callback(move |repair| (watcher.0)(repair.progress()));
+    }
+    builder
+}
+
+/// Where the bytes of a store are, as far as its owner must know.
+pub(super) enum Place {
+    File(Arc<File>),
+    Looked {
+        file_bytes: u64,
+    },
+    /// With what it has of a budget for its cache, and its part in that.
+    Memory {
+        pages: Arc<Spilling>,
+        _shares: Option<(Share, Membership)>,
+    },
+}
+
+fn store(
+    options: &StoreOptions,
+    path: &Path,
+    backend: impl StorageBackend,
+    place: Place,
+) -> Result<Store> {
+    let database: Database = attempt(path, || builder(options).create_with_backend(backend))?;
+    let shared = Arc::new(Shared {
+        database: RwLock::new(database),
+        place,
+        path: path.into(),
+        options: options.clone(),
+        readers: Readers::default(),
+        turn: Turn::default(),
+        unsynced: AtomicU64::new(0),
+        schemas: Mutex::new(()),
+    });
+    let interval = options.sync.interval().filter(|_| options.disk.has_threads());
+    // A sync that fails is told by the next one, and by the next transaction.
+    let sync = |shared: &Arc<Shared>| drop(shared.sync());
+    let ticker = interval.map(|interval| Ticker::start(&shared, path, interval, sync));
+    Ok(Store { _ticker: ticker.transpose()?.map(Arc::new), shared })
+}

@@ -1,0 +1,325 @@
+//! Transactions: one kind reads, the other writes.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+use redb::{
+    Durability, ReadTransaction, ReadableDatabase as _, TableDefinition, TableError,
+    TableHandle as _, WriteTransaction,
+};
+
+use super::{
+    Shared,
+    bucket::{Bucket, Bytes, ReadBucket},
+    failure::attempt,
+    names::{SCHEMAS, check_bucket_name},
+    readers::{Readers, Reading},
+    turn::{Taken, Turn},
+};
+use crate::error::Result;
+#[cfg(doc)]
+use crate::error::StoreError;
+
+/// A transaction that reads: it sees the store as it was when it began, whatever is written
+/// meanwhile, and nobody waits for it.
+///
+/// As long as it lives, the pages that it may read are not used again, so the file of a busy store
+/// grows: [`StoreStats::oldest_reader`](crate::StoreStats::oldest_reader) tells how old it is.
+///
+/// # Examples
+///
+/// ```
+/// use ringkeep::{BucketRead, Store};
+///
+/// let store = Store::in_memory()?;
+/// let before = store.begin_read()?;
+/// store.write(|tx| tx.bucket("b")?.put("key", "value"))?;
+/// assert!(before.bucket("b")?.is_empty()?);
+/// assert!(!store.begin_read()?.bucket("b")?.is_empty()?);
+/// # Ok::<(), ringkeep::Error>(())
+/// ```
+pub struct ReadTx {
+    pub(super) inner: ReadTransaction,
+    pub(super) reading: Reading,
+}
+
+impl ReadTx {
+    pub(super) fn begin(shared: &Arc<Shared>) -> Result<Self> {
+        let database = shared.database.read();
+        // Before it begins, so that nobody who needs the store for himself misses it.
+        let reading = Readers::begin(shared);
+        let inner = attempt(&shared.path, || database.begin_read())?;
+        Ok(Self { inner, reading })
+    }
+
+    /// A bucket; an empty one if there is none of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`BucketName`](StoreError::BucketName), [`ForeignBucket`](StoreError::ForeignBucket), and
+    /// what all reading says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringkeep::{BucketRead, Store};
+    ///
+    /// let tx = Store::in_memory()?.begin_read()?;
+    /// assert_eq!(tx.bucket("b")?.len()?, 0);
+    /// # Ok::<(), ringkeep::Error>(())
+    /// ```
+    pub fn bucket(&self, name: &str) -> Result<ReadBucket<'_>> {
+        check_bucket_name(name)?;
+        self.table(name)
+    }
+
+    pub(super) fn table(&self, name: &str) -> Result<ReadBucket<'_>> {
+        let path = &*self.reading.shared().path;
+        let table = attempt(path, || match self.inner.open_table(definition(name)) {
+            Ok(table) => Ok(Some(table)),
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            Err(error) => Err(error),
+        })?;
+        Ok(ReadBucket { table, path })
+    }
+
+    /// Names of all buckets, in order.
+    ///
+    /// # Errors
+    ///
+    /// What all reading says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let store = ringkeep::Store::in_memory()?;
+    /// store.write(|tx| tx.bucket("b").map(drop))?;
+    /// assert_eq!(store.begin_read()?.buckets()?, ["b"]);
+    /// # Ok::<(), ringkeep::Error>(())
+    /// ```
+    pub fn buckets(&self) -> Result<Vec<String>> {
+        attempt(&self.reading.shared().path, || self.inner.list_tables().map(names_of))
+    }
+}
+
+impl fmt::Debug for ReadTx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadTx").finish_non_exhaustive()
+    }
+}
+
+/// A transaction that writes: there is one at a time, and others see what it does when it has
+/// committed. Dropped without a [`commit`](Self::commit), it is rolled back.
+///
+/// # Examples
+///
+/// Two buckets, filled by two threads:
+///
+/// ```
+/// use ringkeep::{BucketRead, Store};
+///
+/// let store = Store::in_memory()?;
+/// let tx = store.begin_write()?;
+/// let mut buckets = [tx.bucket("even")?, tx.bucket("odd")?];
+/// std::thread::scope(|scope| {
+///     for (bucket, first) in buckets.iter_mut().zip(0..) {
+///         scope.spawn(move || {
+///             for key in (first..1000_u32).step_by(2) {
+///                 bucket.put(key.to_be_bytes(), "").expect("there is room");
+///             }
+///         });
+///     }
+/// });
+/// drop(buckets);
+/// tx.commit()?;
+/// assert_eq!(store.read(|tx| tx.bucket("odd")?.len())?, 500);
+/// # Ok::<(), ringkeep::Error>(())
+/// ```
+pub struct WriteTx {
+    pub(super) inner: WriteTransaction,
+    pub(super) shared: Arc<Shared>,
+    /// Given up after the transaction has ended.
+    _turn: Taken,
+}
+
+impl WriteTx {
+    pub(super) fn begin(shared: &Arc<Shared>) -> Result<Self> {
+        let turn = Turn::take(shared, shared.options.lock_wait)?;
+        Self::holding(shared, turn)
+    }
+
+    pub(super) fn holding(shared: &Arc<Shared>, turn: Taken) -> Result<Self> {
+        let inner = attempt(&shared.path, || shared.database.read().begin_write())?;
+        Ok(Self { inner, shared: Arc::clone(shared), _turn: turn })
+    }
+
+    /// Runs `f`, and commits what it did, or rolls that back if it fails or panics.
+    pub(super) fn run<R>(self, f: impl FnOnce(&Self) -> Result<R>) -> Result<R> {
+        match catch_unwind(AssertUnwindSafe(|| f(&self))) {
+            Ok(Ok(value)) => self.commit().map(|()| value),
+            // What led to it is what counts.
+            Ok(Err(error)) => self.roll_back().and(Err(error)),
+            Err(panic) => {
+                // Here, and not while the panic unwinds: redb rolls nothing back then.
+                drop(self);
+                resume_unwind(panic)
+            }
+        }
+    }
+
+    /// A bucket to read from and write to; it is made if there is none of this name.
+    ///
+    /// # Errors
+    ///
+    /// [`BucketName`](StoreError::BucketName), [`BucketInUse`](StoreError::BucketInUse) while this
+    /// transaction has it open elsewhere, [`ForeignBucket`](StoreError::ForeignBucket), and what
+    /// all reading says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringkeep::{Error, Store, StoreError};
+    ///
+    /// let tx = Store::in_memory()?.begin_write()?;
+    /// let first = tx.bucket("b")?;
+    /// assert!(matches!(tx.bucket("b"), Err(Error::Store(StoreError::BucketInUse { .. }))));
+    /// drop(first);
+    /// assert!(tx.bucket("b").is_ok());
+    /// # Ok::<(), ringkeep::Error>(())
+    /// ```
+    pub fn bucket(&self, name: &str) -> Result<Bucket<'_>> {
+        check_bucket_name(name)?;
+        self.table(name)
+    }
+
+    pub(super) fn table(&self, name: &str) -> Result<Bucket<'_>> {
+        let path = &*self.shared.path;
+        let table = attempt(path, || self.inner.open_table(definition(name)))?;
+        Ok(Bucket { table, path })
+    }
+
+    /// Removes a bucket and all that is in it; whether it was there.
+    ///
+    /// # Errors
+    ///
+    /// As [`bucket`](Self::bucket).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let store = ringkeep::Store::in_memory()?;
+    /// store.write(|tx| tx.bucket("b")?.put("key", "value"))?;
+    /// assert!(store.write(|tx| tx.drop_bucket("b"))?);
+    /// assert!(store.read(|tx| tx.buckets())?.is_empty());
+    /// # Ok::<(), ringkeep::Error>(())
+    /// ```
+    pub fn drop_bucket(&self, name: &str) -> Result<bool> {
+        check_bucket_name(name)?;
+        let was_there = attempt(&self.shared.path, || self.inner.delete_table(definition(name)))?;
+        if was_there {
+            self.forget_schema(name)?;
+        }
+        Ok(was_there)
+    }
+
+    /// Names of all buckets, in order; those that this transaction has made are among them.
+    ///
+    /// # Errors
+    ///
+    /// What all reading says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let tx = ringkeep::Store::in_memory()?.begin_write()?;
+    /// tx.bucket("b")?;
+    /// assert_eq!(tx.buckets()?, ["b"]);
+    /// # Ok::<(), ringkeep::Error>(())
+    /// ```
+    pub fn buckets(&self) -> Result<Vec<String>> {
+        attempt(&self.shared.path, || self.inner.list_tables().map(names_of))
+    }
+
+    /// Ends the transaction: all that it did is there for those who begin from now on, and is
+    /// durable when the store's [`SyncPolicy`](crate::SyncPolicy) says so.
+    ///
+    /// # Errors
+    ///
+    /// `NoSpace`, `DiskFull`, `Io`: it is not known whether it is on the disk, wholly or not at
+    /// all, and the store must be opened again to find out. [`HalfDone`](StoreError::HalfDone):
+    /// it was rolled back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringkeep::{BucketRead, Store};
+    ///
+    /// let store = Store::in_memory()?;
+    /// let tx = store.begin_write()?;
+    /// tx.bucket("b")?.put("key", "value")?;
+    /// tx.commit()?;
+    /// assert_eq!(store.read(|tx| tx.bucket("b")?.len())?, 1);
+    /// # Ok::<(), ringkeep::Error>(())
+    /// ```
+    pub fn commit(self) -> Result<()> {
+        let commits = self.shared.unsynced.load(Relaxed) + 1;
+        let group = self.shared.options.sync.group();
+        self.commit_as(if group.is_some_and(|group| commits >= group) {
+            Durability::Immediate
+        } else {
+            Durability::None
+        })
+    }
+
+    pub(super) fn commit_as(mut self, durability: Durability) -> Result<()> {
+        let path = &self.shared.path;
+        // Nothing that would need another one is ever done.
+        let _ = self.inner.set_durability(durability);
+        let (inner, unsynced) = (self.inner, &self.shared.unsynced);
+        attempt(path, || inner.commit())?;
+        match durability {
+            Durability::None => unsynced.fetch_add(1, Relaxed),
+            _ => unsynced.swap(0, Relaxed),
+        };
+        Ok(())
+    }
+
+    /// Ends the transaction as if it had not been.
+    ///
+    /// # Errors
+    ///
+    /// `Io`: it did not happen all the same, but the store must be opened again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let store = ringkeep::Store::in_memory()?;
+    /// let tx = store.begin_write()?;
+    /// tx.bucket("b")?.put("key", "value")?;
+    /// tx.roll_back()?;
+    /// assert!(store.read(|tx| tx.buckets())?.is_empty());
+    /// # Ok::<(), ringkeep::Error>(())
+    /// ```
+    pub fn roll_back(self) -> Result<()> {
+        let inner = self.inner;
+        attempt(&self.shared.path, || inner.abort())
+    }
+}
+
+impl fmt::Debug for WriteTx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteTx").finish_non_exhaustive()
+    }
+}
+
+fn definition(name: &str) -> TableDefinition<'_, Bytes, Bytes> {
+    TableDefinition::new(name)
+}
+
+fn names_of(tables: impl Iterator<Item = redb::UntypedTableHandle>) -> Vec<String> {
+    let names = tables.map(|table| table.name().to_owned());
+    names.filter(|name| name != SCHEMAS).collect()
+}
