@@ -368,6 +368,10 @@ impl RealFile {
         Ok(())
     }
 
+    pub(crate) fn forget(&self) -> io::Result<()> {
+        Ok(rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed)?)
+    }
+
     pub(crate) fn cached(&self) -> io::Result<Cached> {
         raw::cached(&self.file)
     }

@@ -292,6 +292,12 @@ impl File {
         dispatch!(self: Self, file => file.write_back(bytes))
     }
 
+    /// Lets go of what is in memory and, as far as the kernel knows, on the disk too: it is read
+    /// again from there.
+    pub(crate) fn forget(&self) -> io::Result<()> {
+        dispatch!(self: Self, file => file.forget())
+    }
+
     /// Makes content, length and allocation durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
         dispatch!(self: Self, file => file.sync())

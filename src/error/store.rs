@@ -53,9 +53,10 @@ pub enum StoreError {
         /// What was noticed.
         what: Box<str>,
     },
-    /// After a read, a write or a sync that failed, nobody knows what is on the disk.
-    #[error("an earlier read or write of the store {} failed: open it again to go on, its last \
-             commit is there", path.display())]
+    /// After a read, a write or a sync that failed, those who were in a transaction then can only
+    /// end it. When all have, the store goes on from its last commit.
+    #[error("an earlier read or write of the store {} failed: end all transactions and begin \
+             others, its last commit is there", path.display())]
     Poisoned {
         /// The file.
         path: PathBuf,

@@ -5,7 +5,10 @@ use std::{
     collections::BTreeMap,
     fmt, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use parking_lot::RwLock;
@@ -55,9 +58,43 @@ impl StorageBackend for FileBackend {
         let written = self.file.write_at(bytes, offset);
         Ok(written.map_err(Error::filling("write", &self.path, end))?)
     }
+}
 
-    fn close(&self) -> io::Result<()> {
-        self.file.unlock()
+/// Remembers whether any call has failed: redb does no more then until it is opened again.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) backend: Box<dyn StorageBackend>,
+    pub(super) has_failed: Arc<AtomicBool>,
+}
+
+impl Watched {
+    fn note<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        if result.is_err() {
+            self.has_failed.store(true, Relaxed);
+        }
+        result
+    }
+}
+
+impl StorageBackend for Watched {
+    fn len(&self) -> io::Result<u64> {
+        self.note(self.backend.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.note(self.backend.read(offset, out))
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.note(self.backend.set_len(length))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.note(self.backend.sync_data())
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.note(self.backend.write(offset, bytes))
     }
 }
 
@@ -228,7 +265,7 @@ const PAGE_BYTES: usize = 4096;
 /// A file that is never written: what redb stores to repair it after a crash stays in memory.
 #[derive(Debug)]
 pub(super) struct Overlay {
-    file: File,
+    file: Arc<File>,
     written: RwLock<Written>,
 }
 
@@ -241,7 +278,7 @@ struct Written {
 }
 
 impl Overlay {
-    pub(super) fn over(file: File) -> io::Result<Self> {
+    pub(super) fn over(file: Arc<File>) -> io::Result<Self> {
         let length = file.length()?;
         let written = Written { below: length, length, pages: BTreeMap::new() };
         Ok(Self { file, written: RwLock::new(written) })
@@ -308,10 +345,6 @@ impl StorageBackend for Overlay {
             bytes_of_page[within..within + here.len()].copy_from_slice(&bytes[here]);
         });
         result
-    }
-
-    fn close(&self) -> io::Result<()> {
-        self.file.unlock()
     }
 }
 

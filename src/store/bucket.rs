@@ -32,6 +32,14 @@ pub(super) type Bytes = &'static [u8];
 /// ```
 pub struct StoredBytes<'a>(AccessGuard<'a, Bytes>);
 
+impl<'a> StoredBytes<'a> {
+    /// Of a damaged page, they may lie outside of it: redb panics then, where `attempt` sees it.
+    fn checked(guard: AccessGuard<'a, Bytes>) -> Self {
+        let _ = guard.value();
+        Self(guard)
+    }
+}
+
 impl Deref for StoredBytes<'_> {
     type Target = [u8];
 
@@ -241,7 +249,9 @@ pub struct ReadBucket<'tx> {
 impl sealed::Source for ReadBucket<'_> {
     fn value_of(&self, key: &[u8]) -> Result<Option<StoredBytes<'_>>> {
         let Some(table) = &self.table else { return Ok(None) };
-        Ok(attempt(self.path, || ReadableTable::get(table, key))?.map(StoredBytes))
+        attempt(self.path, || {
+            ReadableTable::get(table, key).map(|value| value.map(StoredBytes::checked))
+        })
     }
 
     fn count(&self) -> Result<u64> {
@@ -365,7 +375,7 @@ impl Bucket<'_> {
 
 impl sealed::Source for Bucket<'_> {
     fn value_of(&self, key: &[u8]) -> Result<Option<StoredBytes<'_>>> {
-        Ok(attempt(self.path, || self.table.get(key))?.map(StoredBytes))
+        attempt(self.path, || self.table.get(key).map(|value| value.map(StoredBytes::checked)))
     }
 
     fn count(&self) -> Result<u64> {
@@ -448,9 +458,8 @@ impl<'a> Entries<'a> {
         >,
     ) -> Option<Result<(StoredBytes<'a>, StoredBytes<'a>)>> {
         let range = self.range.as_mut()?;
-        let entry = attempt(self.path, || step(range).transpose());
-        let entry =
-            entry.map(|entry| entry.map(|(key, value)| (StoredBytes(key), StoredBytes(value))));
+        let checked = |(key, value)| (StoredBytes::checked(key), StoredBytes::checked(value));
+        let entry = attempt(self.path, || step(range).transpose().map(|entry| entry.map(checked)));
         if entry.is_err() {
             self.range = None;
         }

@@ -25,11 +25,12 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
+    time::Duration,
 };
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{MappedRwLockReadGuard, Mutex, RwLock, RwLockReadGuard};
 use redb::{Database, Durability};
 
 use self::{
@@ -37,14 +38,14 @@ use self::{
     options::StoreOptions,
     readers::Readers,
     transactions::{ReadTx, WriteTx},
-    turn::Turn,
+    turn::{Taken, Turn},
 };
 use crate::{
     disk::{
         budget::{DiskBudget, MemoryBudget},
         ticker::Ticker,
     },
-    error::Result,
+    error::{Error, Result, StoreError},
 };
 
 /// Named buckets of ordered keys and values, in a file, in memory, or in memory until that is full.
@@ -102,7 +103,9 @@ pub struct Store {
 /// What all handles and transactions of a store share.
 struct Shared {
     /// Written by whoever needs it without any transaction.
-    database: RwLock<Database>,
+    database: RwLock<Option<Database>>,
+    /// Whether a call of the disk has failed: the database is of no use then.
+    has_failed: Arc<AtomicBool>,
     place: Place,
     /// Of a store in memory a word for messages.
     path: PathBuf,
@@ -116,6 +119,47 @@ struct Shared {
 }
 
 impl Shared {
+    /// The database, for a transaction to begin, by whoever writes or by a reader.
+    fn database(
+        self: &Arc<Self>,
+        turn: Option<&Taken>,
+    ) -> Result<MappedRwLockReadGuard<'_, Database>> {
+        if self.has_failed.load(Relaxed) {
+            self.reopen(turn)?;
+        }
+        let opened = RwLockReadGuard::try_map(self.database.read(), Option::as_ref);
+        opened.map_err(|_| self.poisoned())
+    }
+
+    /// Opens the database again after a call of the disk has failed, when those that were in a
+    /// transaction then are gone: what was not committed is forgotten.
+    #[cold]
+    fn reopen(self: &Arc<Self>, turn: Option<&Taken>) -> Result<()> {
+        let _turn = match turn {
+            Some(_) => None,
+            None => Some(Turn::take(self, Duration::ZERO).map_err(|_| self.poisoned())?),
+        };
+        let mut database = self.database.write();
+        if !self.has_failed.load(Relaxed) {
+            return Ok(());
+        }
+        if self.readers.count() > 0 {
+            return Err(self.poisoned());
+        }
+        // Closed first: after a failure that stores nothing.
+        *database = None;
+        self.has_failed.store(false, Relaxed);
+        let opened = self.place.open(&self.options, &self.path, &self.has_failed);
+        self.has_failed.store(opened.is_err(), Relaxed);
+        self.unsynced.store(0, Relaxed);
+        *database = Some(opened?);
+        Ok(())
+    }
+
+    fn poisoned(&self) -> Error {
+        StoreError::Poisoned { path: self.path.clone() }.into()
+    }
+
     /// Makes all commits durable.
     fn sync(self: &Arc<Self>) -> Result<()> {
         if self.unsynced.load(Relaxed) == 0 {

@@ -3,7 +3,10 @@
 use std::{
     io,
     path::Path,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
     thread,
     time::Duration,
 };
@@ -13,7 +16,7 @@ use redb::{Builder, Database, StorageBackend};
 
 use super::{
     Shared, Store,
-    backend::{FileBackend, Overlay, Spilling, SpillingBackend},
+    backend::{FileBackend, Overlay, Spilling, SpillingBackend, Watched},
     failure::attempt,
     options::{Check, StoreOptions},
     readers::Readers,
@@ -37,6 +40,7 @@ const LOCK_POLL: Duration = Duration::from_millis(10);
 /// What a file of redb begins with, and where its design document puts the rest.
 const MAGIC: [u8; 9] = *b"redb\x1A\x0A\xA9\x0D\x0A";
 const GOD_BYTE: usize = 9;
+const RECOVERY_REQUIRED: u8 = 2;
 const SLOTS: [usize; 2] = [64, 192];
 const HEADER_BYTES: usize = 320;
 const VERSION: u8 = 3;
@@ -67,25 +71,19 @@ fn make(options: &StoreOptions, path: &Path) -> Result<()> {
 }
 
 pub(super) fn open_existing(options: &StoreOptions, path: &Path) -> Result<Store> {
-    let file = Arc::new(find(options, path, Access::Write)?);
-    let backend = FileBackend { file: Arc::clone(&file), path: path.into() };
-    store(options, path, backend, Place::File(file))
+    store(options, path, Place::File(find(options, path, Access::Write)?))
 }
 
 /// A store whose file stays as it is: what a repair would store is kept in memory.
 pub(super) fn look(options: &StoreOptions, path: &Path) -> Result<Store> {
-    let file = find(options, path, Access::Read)?;
-    let overlay = Overlay::over(file).map_err(Error::io("look at", path))?;
-    let file_bytes = overlay.len().map_err(Error::io("look at", path))?;
-    store(options, path, overlay, Place::Looked { file_bytes })
+    store(options, path, Place::Looked(find(options, path, Access::Read)?))
 }
 
 pub(super) fn in_memory(options: &StoreOptions) -> Result<Store> {
     let (memory, disk) = (MemoryBudget::new(u64::MAX), DiskBudget::new(0));
     let pages = Spilling::new(&options.disk, Path::new(""), memory.share(), &disk);
-    let pages = Arc::new(pages);
-    let place = Place::Memory { pages: Arc::clone(&pages), _shares: None };
-    store(options, Path::new("memory"), SpillingBackend(pages), place)
+    let place = Place::Memory { pages: Arc::new(pages), _shares: None };
+    store(options, Path::new("memory"), place)
 }
 
 pub(super) fn spilling(
@@ -100,13 +98,12 @@ pub(super) fn spilling(
     let pages = Arc::new(Spilling::new(&options.disk, &directory, memory.share(), disk));
     let member: Arc<dyn Member> = Arc::clone(&pages) as _;
     let membership = memory.join(Arc::downgrade(&member));
-    let place = Place::Memory { pages: Arc::clone(&pages), _shares: Some((cache, membership)) };
-    let options = options.clone().cache_bytes(cache_bytes);
-    store(&options, &directory, SpillingBackend(pages), place)
+    let place = Place::Memory { pages, _shares: Some((cache, membership)) };
+    store(&options.clone().cache_bytes(cache_bytes), &directory, place)
 }
 
 /// The file of this name, locked, if its first bytes are a store's.
-fn find(options: &StoreOptions, path: &Path, access: Access) -> Result<File> {
+fn find(options: &StoreOptions, path: &Path, access: Access) -> Result<Held> {
     let disk = &options.disk;
     let deadline = disk.now() + options.lock_wait;
     loop {
@@ -120,7 +117,7 @@ fn find(options: &StoreOptions, path: &Path, access: Access) -> Result<File> {
         match lock {
             Lock::Ours => {
                 check_header(&file, path)?;
-                return Ok(file);
+                return Ok(Held(Arc::new(file)));
             }
             Lock::Held if disk.now() >= deadline => return Err(file.locked(path)),
             Lock::Held => thread::sleep(LOCK_POLL),
@@ -149,6 +146,18 @@ fn check_kind(file: &File, path: &Path) -> Result<()> {
     }
     let kind = file.file_system_type().map_err(Error::io("look at", path))?;
     refuse_network_file_system(kind, path)
+}
+
+/// Whether its last owner has ended without closing it, or after a call that failed. Sets things
+/// straight then: what such a call has left unwritten in memory looks as if it were on the disk.
+fn settle(file: &File, path: &Path) -> Result<()> {
+    let mut god_byte = [0];
+    file.read_at(&mut god_byte, GOD_BYTE as u64).map_err(Error::io("read", path))?;
+    if god_byte[0] & RECOVERY_REQUIRED != 0 {
+        file.sync().map_err(Error::io("sync", path))?;
+        file.forget().map_err(Error::io("read again", path))?;
+    }
+    Ok(())
 }
 
 /// redb tells neither other files nor newer versions from damage.
@@ -181,12 +190,20 @@ fn builder(options: &StoreOptions) -> Builder {
     builder
 }
 
-/// Where the bytes of a store are, as far as its owner must know.
+/// A locked file. Dropped, the lock is given up, whoever still has the descriptor.
+pub(super) struct Held(Arc<File>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // It ends with the descriptor otherwise.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Where the bytes of a store are.
 pub(super) enum Place {
-    File(Arc<File>),
-    Looked {
-        file_bytes: u64,
-    },
+    File(Held),
+    Looked(Held),
     /// With what it has of a budget for its cache, and its part in that.
     Memory {
         pages: Arc<Spilling>,
@@ -194,15 +211,48 @@ pub(super) enum Place {
     },
 }
 
-fn store(
-    options: &StoreOptions,
-    path: &Path,
-    backend: impl StorageBackend,
-    place: Place,
-) -> Result<Store> {
-    let database: Database = attempt(path, || builder(options).create_with_backend(backend))?;
+impl Place {
+    /// The database in it: as its last commit has left it.
+    pub(super) fn open(
+        &self,
+        options: &StoreOptions,
+        path: &Path,
+        has_failed: &Arc<AtomicBool>,
+    ) -> Result<Database> {
+        let open = |backend: Box<dyn StorageBackend>| {
+            let backend = Watched { backend, has_failed: Arc::clone(has_failed) };
+            attempt(path, || builder(options).create_with_backend(backend))
+        };
+        match self {
+            Self::File(Held(file)) => {
+                settle(file, path)?;
+                open(Box::new(FileBackend { file: Arc::clone(file), path: path.into() }))
+            }
+            Self::Looked(Held(file)) => {
+                let overlay = Overlay::over(Arc::clone(file));
+                open(Box::new(overlay.map_err(Error::io("look at", path))?))
+            }
+            Self::Memory { pages, .. } => open(Box::new(SpillingBackend(Arc::clone(pages)))),
+        }
+    }
+
+    /// Bytes of the file, or of what is like one.
+    pub(super) fn bytes(&self, path: &Path) -> Result<u64> {
+        match self {
+            Self::File(Held(file)) | Self::Looked(Held(file)) => {
+                file.length().map_err(Error::io("look at", path))
+            }
+            Self::Memory { pages, .. } => Ok(pages.length()),
+        }
+    }
+}
+
+fn store(options: &StoreOptions, path: &Path, place: Place) -> Result<Store> {
+    let has_failed = Arc::default();
+    let database = place.open(options, path, &has_failed)?;
     let shared = Arc::new(Shared {
-        database: RwLock::new(database),
+        database: RwLock::new(Some(database)),
+        has_failed,
         place,
         path: path.into(),
         options: options.clone(),

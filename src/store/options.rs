@@ -218,9 +218,8 @@ impl StoreOptions {
 
     /// On a simulated disk.
     #[cfg(feature = "test-util")]
-    #[doc(hidden)]
     #[must_use]
-    pub fn disk(mut self, disk: &crate::SimDisk) -> Self {
+    pub fn on(mut self, disk: &crate::SimDisk) -> Self {
         self.disk = Disk::Sim(disk.clone());
         self
     }

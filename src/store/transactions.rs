@@ -48,7 +48,7 @@ pub struct ReadTx {
 
 impl ReadTx {
     pub(super) fn begin(shared: &Arc<Shared>) -> Result<Self> {
-        let database = shared.database.read();
+        let database = shared.database(None)?;
         // Before it begins, so that nobody who needs the store for himself misses it.
         let reading = Readers::begin(shared);
         let inner = attempt(&shared.path, || database.begin_read())?;
@@ -152,7 +152,9 @@ impl WriteTx {
     }
 
     pub(super) fn holding(shared: &Arc<Shared>, turn: Taken) -> Result<Self> {
-        let inner = attempt(&shared.path, || shared.database.read().begin_write())?;
+        let database = shared.database(Some(&turn))?;
+        let inner = attempt(&shared.path, || database.begin_write())?;
+        drop(database);
         Ok(Self { inner, shared: Arc::clone(shared), _turn: turn })
     }
 
@@ -160,8 +162,11 @@ impl WriteTx {
     pub(super) fn run<R>(self, f: impl FnOnce(&Self) -> Result<R>) -> Result<R> {
         match catch_unwind(AssertUnwindSafe(|| f(&self))) {
             Ok(Ok(value)) => self.commit().map(|()| value),
-            // What led to it is what counts.
-            Ok(Err(error)) => self.roll_back().and(Err(error)),
+            Ok(Err(error)) => {
+                // It fails where the disk does, which is what `error` says then.
+                let _ = self.roll_back();
+                Err(error)
+            }
             Err(panic) => {
                 // Here, and not while the panic unwinds: redb rolls nothing back then.
                 drop(self);

@@ -16,13 +16,13 @@ use super::{
     bucket::{BucketRead as _, Bytes},
     failure::attempt,
     names::SCHEMAS,
-    opening::{MODE, Place},
+    opening::MODE,
     transactions::ReadTx,
     turn::Turn,
 };
 use crate::{
     disk::naming,
-    error::{Error, Result, StoreError},
+    error::{Result, StoreError},
 };
 
 /// Keys from one commit to the next while a backup is written: memory for its bookkeeping.
@@ -156,10 +156,10 @@ impl Store {
             }
         }
         Ok(StoreStats {
-            file_bytes: shared.file_bytes()?,
+            file_bytes: shared.place.bytes(&shared.path)?,
             stored_bytes: buckets.iter().map(|bucket| bucket.stored_bytes).sum(),
             buckets,
-            cache_bytes: shared.database.read().cache_stats().used_bytes() as u64,
+            cache_bytes: shared.database(None)?.cache_stats().used_bytes() as u64,
             readers,
             oldest_reader: oldest.map(|began| shared.options.disk.now().saturating_sub(began)),
             unsynced_commits: shared.unsynced.load(Relaxed),
@@ -273,13 +273,13 @@ impl Store {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn compact(&self) -> Result<Compaction> {
-        let before_bytes = self.shared.file_bytes()?;
+        let before_bytes = self.shared.place.bytes(&self.shared.path)?;
         self.shared.alone(|database| match database.compact() {
             // One round moves what it can; another one may find more.
             Ok(true) => database.compact(),
             done => done,
         })?;
-        Ok(Compaction { before_bytes, after_bytes: self.shared.file_bytes()? })
+        Ok(Compaction { before_bytes, after_bytes: self.shared.place.bytes(&self.shared.path)? })
     }
 }
 
@@ -289,14 +289,17 @@ impl Shared {
         self: &Arc<Self>,
         f: impl FnOnce(&mut redb::Database) -> Result<T, E>,
     ) -> Result<T> {
-        let _turn = Turn::take(self, self.options.lock_wait)?;
+        let turn = Turn::take(self, self.options.lock_wait)?;
         let deadline = self.options.disk.now() + self.options.lock_wait;
         loop {
             // No transaction begins while this is held; those that live are waited for without it.
+            drop(self.database(Some(&turn))?);
             let mut database = self.database.write();
             let readers = self.readers.count();
-            if readers == 0 {
-                let done = attempt(&self.path, || f(&mut database))?;
+            if let Some(database) = database.as_mut()
+                && readers == 0
+            {
+                let done = attempt(&self.path, || f(database))?;
                 self.unsynced.store(0, Relaxed);
                 return Ok(done);
             }
@@ -305,14 +308,6 @@ impl Shared {
                 return Err(StoreError::Reading { readers }.into());
             }
             thread::sleep(READERS_POLL);
-        }
-    }
-
-    fn file_bytes(&self) -> Result<u64> {
-        match &self.place {
-            Place::File(file) => file.length().map_err(Error::io("look at", &self.path)),
-            Place::Looked { file_bytes } => Ok(*file_bytes),
-            Place::Memory { pages, .. } => Ok(pages.length()),
         }
     }
 }

@@ -16,5 +16,6 @@ pub mod pour;
 pub mod power_cut;
 pub mod queue;
 pub mod report;
+pub mod store;
 pub mod system_calls;
 pub mod work;

@@ -24,7 +24,7 @@ use ringkeep_torture::{
         stress::{self, Load},
     },
     report::Report,
-    system_calls, work,
+    store, system_calls, work,
 };
 
 /// Breaks ringkeep in every way that a machine can break, and judges what is left.
@@ -91,6 +91,15 @@ enum Layer {
         #[arg(long, default_value_t = 100)]
         kills: u64,
         /// Of the first queue; that of the next one is larger by 1.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+    /// Stores: crashes on a simulated disk, and each call of the disk failing in turn (F1, F2, F5).
+    Store {
+        /// Crashes to be made.
+        #[arg(long, default_value_t = 10_000)]
+        trials: u64,
+        /// Of the first store; that of the next one is larger by 1.
         #[arg(long, default_value_t = 0)]
         seed: u64,
     },
@@ -179,6 +188,7 @@ fn main() -> ExitCode {
         Layer::SystemCalls { command } => system_calls::run(command),
         Layer::Damage { bytes } => damage::run((*bytes).max(32 << 10)),
         Layer::Queue { trials, kills, seed } => try_queues(*trials, *kills, *seed),
+        Layer::Store { trials, seed } => try_stores(*trials, *seed),
         &Layer::Stress { seconds, budget, producers, consumers } => {
             let budget_bytes = usize::from(budget) << 20;
             let (producers, consumers) = (producers.into(), consumers.into());
@@ -239,6 +249,13 @@ fn try_queues(trials: u64, kills: u64, seed: u64) -> Report {
     report.join(queue::kill(kills, seed));
     eprintln!("kills are done");
     report.join(queue::fail());
+    report
+}
+
+fn try_stores(trials: u64, seed: u64) -> Report {
+    let mut report = store::crash(trials, seed, work::processors());
+    eprintln!("crashes are done");
+    report.join(store::fail());
     report
 }
 

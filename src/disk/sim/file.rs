@@ -139,6 +139,12 @@ impl SimFile {
         self.disk.call()
     }
 
+    pub(crate) fn forget(&self) -> io::Result<()> {
+        self.disk.call()?;
+        self.disk.shared.state.lock().forget(self.inode);
+        Ok(())
+    }
+
     pub(crate) fn cached(&self) -> io::Result<Cached> {
         self.disk.alive()?;
         Err(io::ErrorKind::Unsupported.into())

@@ -239,6 +239,18 @@ impl State {
         }
         Ok(())
     }
+
+    /// The cache lets go of what it takes for clean.
+    pub(super) fn forget(&mut self, inode: usize) {
+        let bytes = self.sector_bytes;
+        let inode = &self.inodes[inode];
+        let there = inode.durable.len().min(inode.length);
+        for (sector, durable) in inode.durable[..there].chunks(bytes).enumerate() {
+            if !self.is_reliable && !inode.versions.contains_key(&sector) {
+                inode.cache.put(sector * bytes, durable);
+            }
+        }
+    }
 }
 
 impl Inode {

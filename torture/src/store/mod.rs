@@ -1,0 +1,49 @@
+//! Stores whose process dies, whose power fails (F1, F2), and whose disk fails (F5), judged by
+//! an oracle that keeps what the store held after each commit.
+//!
+//! After every crash the store holds what some commit has left, as a whole: the last durable one or
+//! a later one, up to the one that was being committed. Looking at the file without writing finds
+//! the same, and opening twice comes to the same.
+
+mod crashes;
+mod faults;
+
+use crate::{
+    report::Report,
+    work::{self, guarded},
+};
+
+/// From so many trials on every class has to occur.
+const REQUIRED_FROM: u64 = 1000;
+
+/// What must have occurred, or the crashes prove little.
+const CLASSES: [&str; 11] = [
+    "at rest",
+    "kill while opening",
+    "cut while opening",
+    "kill while working",
+    "cut while working",
+    "crash in recovery",
+    "failed sync",
+    "lost what was not durable",
+    "kept what was not durable",
+    "cut in a commit that is there",
+    "cut in a commit that is not there",
+];
+
+/// Makes so many crashes on a simulated disk, on so many threads.
+#[must_use]
+pub fn crash(trials: u64, seed: u64, threads: usize) -> Report {
+    let life = |seed| guarded(seed, || crashes::of(seed));
+    let mut report = work::all(threads, seed.., life, |report| report.trials >= trials);
+    if trials >= REQUIRED_FROM {
+        report.require(&CLASSES);
+    }
+    report
+}
+
+/// Lets each call of the disk fail in turn, once and for good.
+#[must_use]
+pub fn fail() -> Report {
+    faults::run()
+}
