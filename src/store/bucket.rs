@@ -122,11 +122,15 @@ pub trait BucketRead: sealed::Source {
     /// # Errors
     ///
     /// As [`get`](Self::get).
+    #[expect(clippy::iter_not_returning_iterator, reason = "a damaged file is told first")]
     fn iter(&self) -> Result<Entries<'_>> {
         self.between(Bound::Unbounded, Bound::Unbounded)
     }
 
-    /// The entries whose keys are within these bounds, from either end; none where the bounds cross.
+    /// The entries whose keys are within these bounds, from either end; none where these cross.
+    ///
+    /// Bounds are slices, text, or anything that is bytes; with a pair of `Bound` of references,
+    /// say of which: `range::<&str>(..)`.
     ///
     /// # Errors
     ///

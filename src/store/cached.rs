@@ -40,7 +40,7 @@ const ENTRY_BYTES: usize = 32;
 /// let positions: Cached<String, u64, _> =
 ///     Cached::new(&store, BucketSchema::new("positions", Postcard), 1 << 20);
 /// for record in 0..1000 {
-///     positions.put("follower".into(), record)?;
+///     positions.put(&"follower".into(), record)?;
 /// }
 /// assert_eq!(positions.get(&"follower".into())?.as_deref(), Some(&999));
 /// assert_eq!(positions.flush()?, 1);
@@ -92,7 +92,7 @@ struct Slot<V> {
 ///
 /// let store = Store::in_memory()?;
 /// let cache = Cached::<u64, Vec<u8>, _>::new(&store, BucketSchema::new("b", Bytes), 1 << 20);
-/// cache.put(7, vec![1, 2, 3])?;
+/// cache.put(&7, vec![1, 2, 3])?;
 /// cache.get(&7)?;
 /// let stats = cache.stats();
 /// assert_eq!((stats.objects, stats.hits, stats.misses), (1, 1, 0));
@@ -183,7 +183,7 @@ where
     /// # Examples
     ///
     /// See [`Cached`].
-    pub fn put(&self, key: K, value: impl Into<Arc<V>>) -> Result<()> {
+    pub fn put(&self, key: &K, value: impl Into<Arc<V>>) -> Result<()> {
         self.change(key, Some(value.into()))
     }
 
@@ -208,11 +208,11 @@ where
     /// # Ok::<(), ringkeep::Error>(())
     /// ```
     pub fn remove(&self, key: &K) -> Result<()> {
-        self.change(key.clone(), None)
+        self.change(key, None)
     }
 
-    fn change(&self, key: K, value: Option<Arc<V>>) -> Result<()> {
-        let bytes = bytes_of(&key, value.as_deref());
+    fn change(&self, key: &K, value: Option<Arc<V>>) -> Result<()> {
+        let bytes = bytes_of(key, value.as_deref());
         let dirty_max = self.bytes_max / 2;
         if bytes > dirty_max {
             return Err(Error::TooLarge { found: bytes as u64, max: dirty_max as u64 });
@@ -225,7 +225,7 @@ where
         }
         state.version += 1;
         let dirty = Some(state.version);
-        state.keep(&key, Slot { value, bytes, dirty, is_used: true });
+        state.keep(key, Slot { value, bytes, dirty, is_used: true });
         state.evict(self.bytes_max);
         Ok(())
     }

@@ -38,7 +38,8 @@ impl StoreFile {
     /// # Errors
     ///
     /// `Locked`: a process has it open to write; [`NotFound`](crate::StoreError::NotFound),
-    /// [`NotAStore`](crate::StoreError::NotAStore), [`OtherVersion`](crate::StoreError::OtherVersion),
+    /// [`NotAStore`](crate::StoreError::NotAStore),
+    /// [`OtherVersion`](crate::StoreError::OtherVersion),
     /// [`Damaged`](crate::StoreError::Damaged); `NetworkFileSystem`, `Io`.
     ///
     /// # Examples

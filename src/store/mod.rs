@@ -62,8 +62,8 @@ use crate::{
 /// | it is dropped | `false` |
 /// | an empty key, an empty value | are like any others; an empty value is not a missing one |
 /// | a key is put again | it has the new value |
-/// | the name of a bucket is empty, longer than 255 bytes, or begins with a zero | [`BucketName`](crate::StoreError::BucketName) |
-/// | a bucket is opened twice in one transaction that writes | [`BucketInUse`](crate::StoreError::BucketInUse) |
+/// | a bucket's name has 0 bytes, above 255, or a zero first | [`StoreError::BucketName`] |
+/// | a bucket is opened twice in a transaction that writes | [`StoreError::BucketInUse`] |
 /// | a range whose bounds cross | has no entries |
 /// | the closure of a `write` fails or panics | the transaction is rolled back |
 /// | a transaction is dropped | it is rolled back |

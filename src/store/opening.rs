@@ -34,7 +34,7 @@ use crate::{
 
 /// Of a new file, less the umask.
 pub(super) const MODE: u32 = 0o640;
-/// How often a lock is tried while somebody waits for it.
+/// How often a lock is tried while somebody waits for it: the kernel tells nobody when it is free.
 const LOCK_POLL: Duration = Duration::from_millis(10);
 
 /// What a file of redb begins with, and where its design document puts the rest.
@@ -54,7 +54,7 @@ pub(super) fn open_or_make(options: &StoreOptions, path: &Path) -> Result<Store>
         match make(options, path) {
             // Somebody else was faster, or is at it.
             Ok(()) | Err(Error::AlreadyExists { .. }) => {}
-            Err(Error::Locked { .. }) => thread::sleep(LOCK_POLL),
+            Err(Error::Locked { .. }) => thread::park_timeout(LOCK_POLL),
             Err(error) => return Err(error),
         }
     }
@@ -120,7 +120,7 @@ fn find(options: &StoreOptions, path: &Path, access: Access) -> Result<Held> {
                 return Ok(Held(Arc::new(file)));
             }
             Lock::Held if disk.now() >= deadline => return Err(file.locked(path)),
-            Lock::Held => thread::sleep(LOCK_POLL),
+            Lock::Held => thread::park_timeout(LOCK_POLL),
             Lock::Stale => {}
         }
     }

@@ -219,7 +219,7 @@ impl StoreOptions {
     /// On a simulated disk.
     #[cfg(feature = "test-util")]
     #[must_use]
-    pub fn on(mut self, disk: &crate::SimDisk) -> Self {
+    pub fn on(mut self, disk: &crate::disk::sim::SimDisk) -> Self {
         self.disk = Disk::Sim(disk.clone());
         self
     }
@@ -229,7 +229,8 @@ impl StoreOptions {
     /// # Errors
     ///
     /// `Locked` after [`lock_wait`](Self::lock_wait), naming the process that has it;
-    /// [`NotAStore`](crate::StoreError::NotAStore), [`OtherVersion`](crate::StoreError::OtherVersion),
+    /// [`NotAStore`](crate::StoreError::NotAStore),
+    /// [`OtherVersion`](crate::StoreError::OtherVersion),
     /// [`Damaged`](crate::StoreError::Damaged); `NoSpace`, `ReadOnlyFileSystem`,
     /// `NetworkFileSystem`, `Io`. A file that is refused is left as it is.
     ///

@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 use super::Shared;
 
 #[derive(Debug, Default)]
 pub(super) struct Readers {
     state: Mutex<State>,
+    ended: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -40,6 +41,13 @@ impl Readers {
         self.state.lock().began.len()
     }
 
+    /// Waits until there are fewer than so many, if that happens in time.
+    pub(super) fn wait_for_fewer(&self, count: usize, time: Duration) -> bool {
+        let mut state = self.state.lock();
+        let are_there = |state: &mut State| state.began.len() >= count;
+        !self.ended.wait_while_for(&mut state, are_there, time).timed_out()
+    }
+
     /// When the oldest one began.
     pub(super) fn oldest(&self) -> Option<Duration> {
         self.state.lock().began.values().next().copied()
@@ -55,5 +63,6 @@ impl Reading {
 impl Drop for Reading {
     fn drop(&mut self) {
         self.shared.readers.state.lock().began.remove(&self.number);
+        self.shared.readers.ended.notify_all();
     }
 }

@@ -144,7 +144,8 @@ impl<K: OrderedKey, V, C: Codec<V>> BucketSchema<K, V, C> {
 
 impl<K, V, C> fmt::Debug for BucketSchema<K, V, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BucketSchema").field("name", &self.name).field("tag", &self.tag).finish()
+        let mut debug = f.debug_struct("BucketSchema");
+        debug.field("name", &self.name).field("tag", &self.tag).finish_non_exhaustive()
     }
 }
 
@@ -316,6 +317,7 @@ impl<B: BucketRead, K: OrderedKey, V, C: Codec<V>> TypedBucket<'_, B, K, V, C> {
     /// # Examples
     ///
     /// See [`BucketSchema`].
+    #[expect(clippy::iter_not_returning_iterator, reason = "a damaged file is told first")]
     pub fn iter(&self) -> Result<TypedEntries<'_, K, V, C>> {
         Ok(TypedEntries { entries: self.bucket.iter()?, schema: self.schema })
     }

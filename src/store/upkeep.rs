@@ -4,7 +4,6 @@ use std::{
     fmt,
     path::Path,
     sync::{Arc, atomic::Ordering::Relaxed},
-    thread,
     time::Duration,
 };
 
@@ -27,8 +26,6 @@ use crate::{
 
 /// Keys from one commit to the next while a backup is written: memory for its bookkeeping.
 const BACKUP_KEYS: usize = 100_000;
-/// How often those who read are looked for.
-const READERS_POLL: Duration = Duration::from_millis(5);
 /// A backup is written once, in order.
 const BACKUP_CACHE_BYTES: usize = 16 << 20;
 
@@ -225,7 +222,7 @@ impl Store {
     /// # Ok::<(), ringkeep::Error>(())
     /// ```
     pub fn verify(&self) -> Result<StoreVerifyReport> {
-        let is_clean = self.shared.alone(|database| database.check_integrity())?;
+        let is_clean = self.shared.alone(redb::Database::check_integrity)?;
         let tx = self.begin_read()?;
         let mut report =
             StoreVerifyReport { buckets: 0, keys: 0, stored_bytes: 0, repaired: !is_clean };
@@ -304,10 +301,10 @@ impl Shared {
                 return Ok(done);
             }
             drop(database);
-            if self.options.disk.now() >= deadline {
+            let left = deadline.saturating_sub(self.options.disk.now());
+            if !self.readers.wait_for_fewer(readers, left) {
                 return Err(StoreError::Reading { readers }.into());
             }
-            thread::sleep(READERS_POLL);
         }
     }
 }

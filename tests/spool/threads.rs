@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use ringkeep::{GapPolicy, PartState, SpoolOptions};
+use ringkeep::{GapPolicy, PartState, Spool, SpoolOptions};
 
 const ROUNDS: u64 = 30;
 const WRITERS: u64 = 4;
@@ -26,6 +26,43 @@ fn bytes(part: u64) -> Vec<u8> {
     bytes
 }
 
+type Shared<'a> = (&'a Spool, &'a AtomicU64, &'a AtomicU64, &'a AtomicU64);
+
+/// Writes the parts that no other writer has begun.
+fn write_parts((spool, next, read, aborted): Shared<'_>, round: u64, writer: u64) {
+    let mut random = fastrand::Rng::with_seed(round * WRITERS + writer);
+    loop {
+        let part = next.fetch_add(1, Relaxed);
+        if part >= PARTS {
+            break;
+        }
+        while part == HELD_BACK
+            && (spool.state(part - 1) != PartState::Drained || read.load(Relaxed) <= round)
+        {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let all = bytes(part);
+        if random.u8(..4) == 0 {
+            let mut given_up = spool.part(part).expect("it can come");
+            given_up.write_all(&all[..all.len() / 2]).expect("there is room");
+            drop(given_up);
+            spool.fail(part).expect("it can fail");
+            aborted.fetch_add(1, Relaxed);
+        }
+        let mut once = spool.part(part).expect("it can come");
+        let twice = (random.u8(..4) == 0).then(|| spool.part(part));
+        for piece in all.chunks(random.usize(1..50_000)) {
+            once.write_all(piece).expect("there is room");
+        }
+        once.commit().expect("it can come");
+        if let Some(mut twice) = twice.transpose().expect("it can come") {
+            twice.write_all(&all).expect("there is room");
+            // It may be drained already.
+            let _ = twice.commit();
+        }
+    }
+}
+
 #[test]
 fn what_many_write_one_drains_while_others_read() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -36,41 +73,8 @@ fn what_many_write_one_drains_while_others_read() {
         let next = AtomicU64::new(0);
         thread::scope(|scope| {
             for writer in 0..WRITERS {
-                let (spool, next, read, aborted) = (&spool, &next, &read, &aborted);
-                scope.spawn(move || {
-                    let mut random = fastrand::Rng::with_seed(round * WRITERS + writer);
-                    loop {
-                        let part = next.fetch_add(1, Relaxed);
-                        if part >= PARTS {
-                            break;
-                        }
-                        while part == HELD_BACK
-                            && (spool.state(part - 1) != PartState::Drained
-                                || read.load(Relaxed) <= round)
-                        {
-                            thread::sleep(Duration::from_millis(1));
-                        }
-                        let all = bytes(part);
-                        if random.u8(..4) == 0 {
-                            let mut given_up = spool.part(part).expect("it can come");
-                            given_up.write_all(&all[..all.len() / 2]).expect("there is room");
-                            drop(given_up);
-                            spool.fail(part).expect("it can fail");
-                            aborted.fetch_add(1, Relaxed);
-                        }
-                        let mut once = spool.part(part).expect("it can come");
-                        let twice = (random.u8(..4) == 0).then(|| spool.part(part));
-                        for piece in all.chunks(random.usize(1..50_000)) {
-                            once.write_all(piece).expect("there is room");
-                        }
-                        once.commit().expect("it can come");
-                        if let Some(mut twice) = twice.transpose().expect("it can come") {
-                            twice.write_all(&all).expect("there is room");
-                            // It may be drained already.
-                            let _ = twice.commit();
-                        }
-                    }
-                });
+                let shared = (&spool, &next, &read, &aborted);
+                scope.spawn(move || write_parts(shared, round, writer));
             }
             let (spool, read) = (&spool, &read);
             scope.spawn(move || {

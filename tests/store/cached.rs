@@ -29,8 +29,8 @@ fn changes_are_seen_at_once_and_written_by_a_flush() {
     let cache = Names::new(&store, schema(), 1 << 20);
     assert_eq!(found(&cache, 1).as_deref(), Some("stored"));
     assert_eq!(found(&cache, 2), None);
-    cache.put(1, "changed".to_owned()).expect("there is room");
-    cache.put(2, Arc::new("made".to_owned())).expect("there is room");
+    cache.put(&1, "changed".to_owned()).expect("there is room");
+    cache.put(&2, Arc::new("made".to_owned())).expect("there is room");
     cache.remove(&3).expect("there is room");
     assert_eq!(found(&cache, 1).as_deref(), Some("changed"));
     assert_eq!(found(&cache, 2).as_deref(), Some("made"));
@@ -52,7 +52,7 @@ fn what_is_in_memory_keeps_to_the_bound() {
     let bound = 20_000;
     let cache = Names::new(&store, schema(), bound);
     for key in 0..1000 {
-        cache.put(key, "n".repeat(100)).expect("a flush makes room");
+        cache.put(&key, "n".repeat(100)).expect("a flush makes room");
         let stats = cache.stats();
         assert!(stats.bytes <= bound && stats.dirty_bytes <= bound / 2, "{stats:?}");
     }
@@ -62,7 +62,7 @@ fn what_is_in_memory_keeps_to_the_bound() {
     }
     let stats = cache.stats();
     assert!(stats.flushes > 5 && stats.misses > 500 && stats.objects < 200, "{stats:?}");
-    let refused = cache.put(7, "n".repeat(bound)).expect_err("it has no room");
+    let refused = cache.put(&7, "n".repeat(bound)).expect_err("it has no room");
     assert!(matches!(refused, Error::TooLarge { .. }), "{refused:?}");
     // One that is used again and again stays.
     let misses = |cache: &Names| cache.stats().misses;
@@ -99,12 +99,12 @@ impl Codec<String> for Picky {
 fn a_flush_that_fails_loses_nothing() {
     let store = Store::in_memory().expect("a store");
     let cache = Cached::<u32, String, _>::new(&store, BucketSchema::new("b", Picky), 1 << 20);
-    cache.put(1, "one".to_owned()).expect("there is room");
-    cache.put(2, "0 cannot be".to_owned()).expect("there is room");
+    cache.put(&1, "one".to_owned()).expect("there is room");
+    cache.put(&2, "0 cannot be".to_owned()).expect("there is room");
     assert!(cache.flush().is_err());
     assert!(store.read(|tx| tx.bucket("b")?.is_empty()).expect("a read"), "all or nothing");
     assert_eq!(cache.get(&1).expect("a read").as_deref().map(String::as_str), Some("one"));
-    cache.put(2, "can be".to_owned()).expect("there is room");
+    cache.put(&2, "can be".to_owned()).expect("there is room");
     assert_eq!(cache.flush().expect("all can be written"), 2);
 }
 
@@ -120,7 +120,7 @@ fn random_changes_agree_with_a_map() {
             match random.u8(..20) {
                 0..8 => {
                     let name = "n".repeat(random.usize(..300));
-                    cache.put(key, name.clone()).expect("there is room");
+                    cache.put(&key, name.clone()).expect("there is room");
                     model.insert(key, name);
                 }
                 8..11 => {
@@ -149,7 +149,7 @@ fn threads_see_no_object_older_than_the_last_they_have_seen() {
         scope.spawn(|| {
             for value in 1..=ROUNDS {
                 for key in 0..4 {
-                    cache.put(key, value).expect("there is room");
+                    cache.put(&key, value).expect("there is room");
                 }
             }
         });
