@@ -20,8 +20,9 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "\
-It moves pages from the end of the file to where some are free, in place and in
-transactions: whatever ends it, Ctrl-C or a power cut, takes no key.
+It reads all of the file, and refuses one that is damaged. Then it moves pages
+from its end to where some are free, in transactions: whatever ends it, Ctrl-C
+or a power cut, takes no key.
 
 Examples:
   ringkeep store compact state.redb

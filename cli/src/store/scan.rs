@@ -61,12 +61,11 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
     }
     let tx = opening::look(&args.file)?.begin_read()?;
     let bucket = opening::bucket(&tx, &args.bucket, &args.file)?;
-    let entries = match prefix {
-        Some(prefix) => bucket.prefix(prefix)?,
-        None => {
-            let start = from.map_or(Bound::Unbounded, Bound::Included);
-            bucket.range::<Vec<u8>>((start, to.map_or(Bound::Unbounded, Bound::Excluded)))?
-        }
+    let entries = if let Some(prefix) = prefix {
+        bucket.prefix(prefix)?
+    } else {
+        let start = from.map_or(Bound::Unbounded, Bound::Included);
+        bucket.range::<Vec<u8>>((start, to.map_or(Bound::Unbounded, Bound::Excluded)))?
     };
     let count = args.count.unwrap_or(usize::MAX);
     let mut printer = Printer { out: output::stdout(), json, form, line: Vec::new() };
@@ -82,6 +81,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
 
 type Entry<'a> = Result<(StoredBytes<'a>, StoredBytes<'a>), Error>;
 
+#[derive(Debug)]
 struct Printer {
     out: Out,
     json: bool,

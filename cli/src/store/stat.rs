@@ -37,11 +37,11 @@ struct Report {
     stored_bytes: u64,
     /// Of the file, in tenths.
     fragmentation_percent: f64,
-    buckets: Vec<Bucket>,
+    buckets: Vec<Row>,
 }
 
 #[derive(Debug, Serialize)]
-struct Bucket {
+struct Row {
     bucket: String,
     keys: u64,
     stored_bytes: u64,
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Exit, Failure> {
 impl Report {
     fn of(path: &Path, stats: StoreStats) -> Self {
         let fragmentation = stats.fragmentation();
-        let buckets = stats.buckets.into_iter().map(|stats| Bucket {
+        let buckets = stats.buckets.into_iter().map(|stats| Row {
             bucket: stats.name,
             keys: stats.keys,
             stored_bytes: stats.stored_bytes,
@@ -96,7 +96,7 @@ impl Report {
         }
         let heading = ["bucket", "keys", "stored_bytes", "page_bytes", "height"].map(str::to_owned);
         let rows: Vec<_> =
-            [heading].into_iter().chain(self.buckets.iter().map(Bucket::cells)).collect();
+            [heading].into_iter().chain(self.buckets.iter().map(Row::cells)).collect();
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
         let widths: [usize; 5] = std::array::from_fn(|column| width(column).unwrap_or(0));
         writeln!(out)?;
@@ -111,7 +111,7 @@ impl Report {
     }
 }
 
-impl Bucket {
+impl Row {
     fn cells(&self) -> [String; 5] {
         [
             shown_name(&self.bucket),
