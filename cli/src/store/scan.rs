@@ -40,8 +40,9 @@ pub(crate) struct Args {
     hex_keys: bool,
 }
 
-const EXAMPLES: &str = r"It prints a line for each entry: key, tab, value. Bytes that are not printable
-ASCII are \xNN; \\, \t and \n are a backslash, a tab and an end of line. With
+const EXAMPLES: &str = "\
+It prints a line for each entry: key, tab, value. Bytes that are not printable
+ASCII are \\xNN; \\\\, \\t and \\n are a backslash, a tab and an end of line. With
 --json a line is an object with key and value as text; what is not UTF-8 is in
 key_hex or value_hex instead.
 

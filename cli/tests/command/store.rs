@@ -68,7 +68,8 @@ fn run(place: &Place, args: &[&str]) -> Ended {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
 }
 
 #[test]
@@ -193,7 +194,10 @@ fn no_two_keys_look_alike_in_a_scan() {
 fn an_export_loses_no_byte() {
     let place = filled();
     let lines = run(&place, &["export", "state.redb"]).succeeded().json_lines();
-    let line = |bucket: &str, key: &[u8], value: &[u8]| json!({"bucket": bucket, "key": hex(key), "value": hex(value)});
+    let line = |bucket: &str, key: &[u8], value: &[u8]| {
+        let (key, value) = (hex(key), hex(value));
+        json!({"bucket": bucket, "key": key, "value": value})
+    };
     let odd = ODD_KEYS
         .iter()
         .zip(0_u8..)
@@ -241,6 +245,25 @@ fn what_is_no_store_is_refused_by_every_verb() {
     }
     run(&place, &[]).failed(2, &["say what to do"]);
     run(&place, &["put", "state.redb"]).failed(2, &["put"]);
+}
+
+#[test]
+fn a_table_of_another_program_is_told_and_passed_over() {
+    let place = filled();
+    let database = redb::Database::open(place.path("state.redb")).expect("its own format");
+    let tx = database.begin_write().expect("nobody else writes");
+    let theirs = redb::TableDefinition::<u64, u64>::new("numbers");
+    tx.open_table(theirs).expect("a table").insert(1, 2).expect("room");
+    tx.commit().expect("a good disk");
+    drop(database);
+    let words = ["\"numbers\" is no bucket of bytes"];
+    let export = run(&place, &["export", "state.redb"]).failed(1, &words);
+    assert_eq!(export.text().lines().count(), 9);
+    let shown = run(&place, &["buckets", "state.redb", "--json"]).failed(1, &words).json_lines();
+    assert_eq!(shown[1], json!({"bucket": "numbers", "keys": null}));
+    assert_eq!(shown[3], json!({"bucket": "sensors", "keys": 3}));
+    run(&place, &["buckets", "state.redb"]).succeeded();
+    run(&place, &["scan", "state.redb", "numbers"]).failed(1, &words);
 }
 
 #[test]
