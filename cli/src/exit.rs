@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use ringkeep::Error;
+use ringkeep::{Error, StoreError};
 
 use crate::output;
 
@@ -43,7 +43,15 @@ impl Exit {
             | Error::MissingShard { .. }
             | Error::MixedShards { .. }
             | Error::Damaged { .. }
-            | Error::NotARecord(_) => Self::Data,
+            | Error::NotARecord(_)
+            | Error::Store(
+                StoreError::NotFound { .. }
+                | StoreError::NotAStore { .. }
+                | StoreError::OtherVersion { .. }
+                | StoreError::Damaged { .. }
+                | StoreError::ForeignBucket { .. }
+                | StoreError::Decode { .. },
+            ) => Self::Data,
             Error::AlreadyExists { .. }
             | Error::GeometryMismatch { .. }
             | Error::SchemaMismatch { .. }
@@ -58,10 +66,16 @@ impl Exit {
             | Error::IdBelowNext { .. }
             | Error::IdTooLarge { .. }
             | Error::RangeTooLong { .. }
-            | Error::InsideView => Self::Use,
+            | Error::InsideView
+            | Error::Store(
+                StoreError::BucketName { .. }
+                | StoreError::BucketInUse { .. }
+                | StoreError::TooLarge { .. }
+                | StoreError::Encode { .. },
+            ) => Self::Use,
             // Io, CutShort, NoSpace, ReadOnlyFileSystem, NetworkFileSystem, Locked, Poisoned,
-            // Contended, and what a later library adds: none of them is the data's or the caller's
-            // fault.
+            // Contended, a store that others read or write, and what a later library adds: none of
+            // them is the data's or the caller's fault.
             _ => Self::System,
         }
     }
@@ -128,8 +142,9 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+    use std::time::Duration;
 
-    use ringkeep::{ArchiveId, Corruption, Foreign, Read, RingOptions, Schema};
+    use ringkeep::{ArchiveId, CodecError, Corruption, Foreign, Read, RingOptions, Schema};
 
     use super::*;
 
@@ -196,6 +211,28 @@ mod tests {
         ]
     }
 
+    fn of_stores() -> [(StoreError, Exit); 15] {
+        let bucket = || Box::<str>::from("b");
+        let source = || CodecError::from("it is too short");
+        [
+            (StoreError::NotFound { path: path() }, Exit::Data),
+            (StoreError::NotAStore { path: path(), found: Foreign::File }, Exit::Data),
+            (StoreError::OtherVersion { path: path(), found: 4, supported: 3 }, Exit::Data),
+            (StoreError::Damaged { path: path(), what: "a sum".into() }, Exit::Data),
+            (StoreError::ForeignBucket { bucket: bucket(), found: "u64".into() }, Exit::Data),
+            (StoreError::Decode { bucket: bucket(), key: vec![1], source: source() }, Exit::Data),
+            (StoreError::BucketName { name: "".into(), max_bytes: 255 }, Exit::Use),
+            (StoreError::BucketInUse { bucket: bucket() }, Exit::Use),
+            (StoreError::TooLarge { found: 4 }, Exit::Use),
+            (StoreError::Encode { bucket: bucket(), source: source() }, Exit::Use),
+            (StoreError::Poisoned { path: path() }, Exit::System),
+            (StoreError::Closed, Exit::System),
+            (StoreError::Writing { waited: Duration::ZERO }, Exit::System),
+            (StoreError::Reading { readers: 1 }, Exit::System),
+            (StoreError::HalfDone, Exit::System),
+        ]
+    }
+
     #[test]
     fn every_error_has_its_code_in_the_table() {
         for (errors, exit, code) in [
@@ -207,6 +244,10 @@ mod tests {
             for error in errors {
                 assert_eq!(Exit::of(error), exit, "{error}");
             }
+        }
+        for (error, exit) in of_stores() {
+            let error = Error::Store(error);
+            assert_eq!(Exit::of(&error), exit, "{error}");
         }
     }
 

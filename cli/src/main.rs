@@ -1,5 +1,5 @@
 //! The `ringkeep` command: record this host, create, fill, read and check ring archives, and
-//! look into queues.
+//! look into queues and stores.
 
 mod append;
 mod capacity;
@@ -22,6 +22,7 @@ mod records;
 mod seen;
 mod stat;
 mod stop;
+mod store;
 mod tail;
 mod times;
 mod units;
@@ -62,6 +63,7 @@ enum Verb {
     Stat(stat::Args),
     Verify(verify::Args),
     Queue(queue::Args),
+    Store(store::Args),
     Completions(completions::Args),
     Man(man::Args),
     #[command(name = record::FOLLOW, hide = true)]
@@ -96,6 +98,7 @@ fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Stat(args) => stat::run(args, cli.json),
         Verb::Verify(args) => verify::run(args, cli.json),
         Verb::Queue(args) => queue::run(args, cli.json),
+        Verb::Store(args) => store::run(args, cli.json),
         Verb::Completions(args) => completions::run(args, visible()),
         Verb::Man(args) => man::run(args, visible()),
         Verb::Follow(args) => record::follow(args),

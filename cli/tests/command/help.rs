@@ -3,11 +3,11 @@
 use std::fs;
 use std::process::Command;
 
-use ringkeep::{Bytes, Mode, QueueOptions, SyncPolicy};
+use ringkeep::{Bytes, Mode, QueueOptions, Store, SyncPolicy};
 
 use crate::place::{Place, RINGKEEP};
 
-const VERBS: [&str; 16] = [
+const VERBS: [&str; 25] = [
     "record",
     "create",
     "append",
@@ -22,6 +22,15 @@ const VERBS: [&str; 16] = [
     "queue peek",
     "queue export",
     "queue drain",
+    "store",
+    "store stat",
+    "store buckets",
+    "store get",
+    "store scan",
+    "store export",
+    "store verify",
+    "store compact",
+    "store backup",
     "completions",
     "man",
 ];
@@ -41,6 +50,14 @@ fn prepared(verb: &str) -> Place {
         let options = QueueOptions::new(Bytes).mode(Mode::Durable(SyncPolicy::Never));
         let queue = options.open(place.path("jobs")).expect("a queue");
         queue.push_batch(vec![b"a".to_vec(), b"b".to_vec()]).expect("there is room");
+    }
+    if verb.starts_with("store") {
+        let store = Store::open(place.path("state.redb")).expect("a store");
+        let put = store.write(|tx| {
+            let mut sensors = tx.bucket("sensors")?;
+            ["roof/1", "roof/2", "yard/1"].iter().try_for_each(|key| sensors.put(key, "a sensor"))
+        });
+        put.expect("there is room");
     }
     if verb.is_empty() {
         place.run(["record", "--for", "50ms", "--every", "10ms"]).succeeded();

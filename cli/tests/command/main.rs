@@ -10,6 +10,7 @@ mod place;
 mod queue;
 mod recorder;
 mod rows;
+mod store;
 mod tail;
 mod terminal;
 mod verbs;
