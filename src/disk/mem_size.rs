@@ -102,3 +102,17 @@ of_parts!((A)(A, B)(A, B, C)(A, B, C, D)(A, B, C, D, E)(A, B, C, D, E, F));
 fn heap_bytes_of<T: MemSize>(items: &[T]) -> usize {
     if needs_drop::<T>() { items.iter().map(T::heap_bytes).sum() } else { 0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::MemSize as _;
+
+    #[test]
+    fn types_say_what_they_own() {
+        let text = String::from("seven b");
+        assert_eq!((text.heap_bytes(), 7_u64.heap_bytes()), (7, 0));
+        let nested = vec![Some(Box::new(7_u32)), None];
+        assert_eq!(nested.heap_bytes(), 2 * 8 + 4);
+        assert_eq!((text, [1_u8; 9], vec![0_u16; 4]).heap_bytes(), 7 + 8);
+    }
+}

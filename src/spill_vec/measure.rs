@@ -104,17 +104,11 @@ impl Sampler {
 #[cfg(test)]
 mod tests {
     use super::{Measure, Sampler};
-    use crate::disk::codec::{Bytes, Codec};
+    use crate::disk::{
+        codec::{Bytes, Codec},
+        mem_size::MemSize as _,
+    };
     use crate::error::CodecError;
-
-    #[test]
-    fn types_say_what_they_own() {
-        let text = String::from("seven b");
-        assert_eq!((text.heap_bytes(), 7_u64.heap_bytes()), (7, 0));
-        let nested = vec![Some(Box::new(7_u32)), None];
-        assert_eq!(nested.heap_bytes(), 2 * 8 + 4);
-        assert_eq!((text, [1_u8; 9], vec![0_u16; 4]).heap_bytes(), 7 + 8);
-    }
 
     /// Does not say how long an item becomes.
     struct Silent;

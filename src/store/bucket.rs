@@ -8,7 +8,7 @@ use std::{
 
 use redb::{AccessGuard, ReadOnlyTable, ReadableTable, ReadableTableMetadata as _, Table};
 
-use super::failure::attempt;
+use super::failure::{attempt, caught, failure};
 use crate::error::Result;
 
 pub(super) type Bytes = &'static [u8];
@@ -34,6 +34,7 @@ pub struct StoredBytes<'a>(AccessGuard<'a, Bytes>);
 
 impl<'a> StoredBytes<'a> {
     /// Of a damaged page, they may lie outside of it: redb panics then, where `attempt` sees it.
+    #[inline]
     fn checked(guard: AccessGuard<'a, Bytes>) -> Self {
         let _ = guard.value();
         Self(guard)
@@ -43,6 +44,7 @@ impl<'a> StoredBytes<'a> {
 impl Deref for StoredBytes<'_> {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         self.0.value()
     }
@@ -251,6 +253,7 @@ pub struct ReadBucket<'tx> {
 }
 
 impl sealed::Source for ReadBucket<'_> {
+    #[inline]
     fn value_of(&self, key: &[u8]) -> Result<Option<StoredBytes<'_>>> {
         let Some(table) = &self.table else { return Ok(None) };
         attempt(self.path, || {
@@ -378,6 +381,7 @@ impl Bucket<'_> {
 }
 
 impl sealed::Source for Bucket<'_> {
+    #[inline]
     fn value_of(&self, key: &[u8]) -> Result<Option<StoredBytes<'_>>> {
         attempt(self.path, || self.table.get(key).map(|value| value.map(StoredBytes::checked)))
     }
@@ -455,20 +459,27 @@ impl<'a> Entries<'a> {
 
     fn step(
         &mut self,
-        step: impl FnOnce(
-            &mut redb::Range<'a, Bytes, Bytes>,
-        ) -> Option<
-            Result<(AccessGuard<'a, Bytes>, AccessGuard<'a, Bytes>), redb::StorageError>,
-        >,
+        step: impl FnOnce(&mut redb::Range<'a, Bytes, Bytes>) -> Option<Found<'a>>,
     ) -> Option<Result<(StoredBytes<'a>, StoredBytes<'a>)>> {
         let range = self.range.as_mut()?;
-        let checked = |(key, value)| (StoredBytes::checked(key), StoredBytes::checked(value));
-        let entry = attempt(self.path, || step(range).transpose().map(|entry| entry.map(checked)));
-        if entry.is_err() {
-            self.range = None;
-        }
-        entry.transpose()
+        // Matched once: entries are large, and each further step would copy them.
+        let error = match caught(self.path, || step(range).map(checked)) {
+            Ok(None) => return None,
+            Ok(Some(Ok(entry))) => return Some(Ok(entry)),
+            Ok(Some(Err(error))) => failure(self.path, error.into()),
+            Err(error) => error,
+        };
+        self.range = None;
+        Some(Err(error))
     }
+}
+
+/// What redb gives for an entry.
+type Found<'a> = Result<(AccessGuard<'a, Bytes>, AccessGuard<'a, Bytes>), redb::StorageError>;
+
+#[inline]
+fn checked(found: Found<'_>) -> Result<(StoredBytes<'_>, StoredBytes<'_>), redb::StorageError> {
+    found.map(|(key, value)| (StoredBytes::checked(key), StoredBytes::checked(value)))
 }
 
 impl<'a> Iterator for Entries<'a> {

@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
 };
@@ -10,19 +11,31 @@ use crate::error::{Error, Result, StoreError};
 
 /// Calls redb. It panics where the bytes of a file contradict each other in a way that it rules
 /// out: that is damage, not the end of the program.
+#[inline]
 pub(super) fn attempt<T, E: Into<redb::Error>>(
     path: &Path,
     call: impl FnOnce() -> Result<T, E>,
 ) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(call)) {
+    match caught(path, call) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(failure(path, error.into())),
-        Err(panic) => Err(StoreError::Damaged { path: path.into(), what: message(&*panic) }.into()),
+        Err(error) => Err(error),
     }
 }
 
+/// As `attempt`, for results that are large enough for each copy of them to cost something.
+#[inline]
+pub(super) fn caught<T>(path: &Path, call: impl FnOnce() -> T) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| damaged(path, &*panic))
+}
+
 #[cold]
-fn failure(path: &Path, error: redb::Error) -> Error {
+fn damaged(path: &Path, panic: &(dyn Any + Send)) -> Error {
+    StoreError::Damaged { path: path.into(), what: message(panic) }.into()
+}
+
+#[cold]
+pub(super) fn failure(path: &Path, error: redb::Error) -> Error {
     let path = path.to_path_buf();
     let bucket = |found: String, bucket: String| StoreError::ForeignBucket {
         bucket: bucket.into(),
@@ -31,6 +44,10 @@ fn failure(path: &Path, error: redb::Error) -> Error {
     let failure = match error {
         redb::Error::Io(source) => match source.downcast::<Error>() {
             Ok(error) => return error,
+            // Of a page number that is none.
+            Err(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
+                StoreError::Damaged { path, what: "a page lies behind its end".into() }
+            }
             Err(source) => return Error::io("use", &path)(source),
         },
         redb::Error::PreviousIo => StoreError::Poisoned { path },
@@ -52,5 +69,5 @@ fn failure(path: &Path, error: redb::Error) -> Error {
 fn message(panic: &(dyn Any + Send)) -> Box<str> {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("its structure contradicts itself").into()
+    text.and_then(|text| text.lines().next()).unwrap_or("its structure contradicts itself").into()
 }

@@ -34,6 +34,7 @@ use parking_lot::{MappedRwLockReadGuard, Mutex, RwLock, RwLockReadGuard};
 use redb::{Database, Durability};
 
 use self::{
+    failure::attempt,
     opening::Place,
     options::StoreOptions,
     readers::Readers,
@@ -147,13 +148,20 @@ impl Shared {
             return Err(self.poisoned());
         }
         // Closed first: after a failure that stores nothing.
-        *database = None;
+        self.close(&mut database);
         self.has_failed.store(false, Relaxed);
         let opened = self.place.open(&self.options, &self.path, &self.has_failed);
         self.has_failed.store(opened.is_err(), Relaxed);
         self.unsynced.store(0, Relaxed);
         *database = Some(opened?);
         Ok(())
+    }
+
+    /// What redb cannot store any more is told by the call that failed, or by `sync`.
+    fn close(&self, database: &mut Option<Database>) {
+        if let Some(database) = database.take() {
+            let _ = attempt(&self.path, || database.close());
+        }
     }
 
     fn poisoned(&self) -> Error {
@@ -166,6 +174,13 @@ impl Shared {
             return Ok(());
         }
         WriteTx::begin(self)?.commit_as(Durability::Immediate)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let mut database = self.database.get_mut().take();
+        self.close(&mut database);
     }
 }
 

@@ -2,13 +2,12 @@
 
 use std::{
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
 use redb::{
-    Durability, ReadTransaction, ReadableDatabase as _, TableDefinition, TableError,
-    TableHandle as _, WriteTransaction,
+    Durability, MultimapTableHandle as _, ReadTransaction, ReadableDatabase as _, TableDefinition,
+    TableError, TableHandle as _, WriteTransaction,
 };
 
 use super::{
@@ -19,9 +18,7 @@ use super::{
     readers::{Readers, Reading},
     turn::{Taken, Turn},
 };
-use crate::error::Result;
-#[cfg(doc)]
-use crate::error::StoreError;
+use crate::error::{Result, StoreError};
 
 /// A transaction that reads: it sees the store as it was when it began, whatever is written
 /// meanwhile, and nobody waits for it.
@@ -103,6 +100,16 @@ impl ReadTx {
     pub fn buckets(&self) -> Result<Vec<String>> {
         attempt(&self.reading.shared().path, || self.inner.list_tables().map(names_of))
     }
+
+    /// Refuses what another program keeps in the same file in a form that no bucket has.
+    pub(super) fn refuse_multimaps(&self) -> Result<()> {
+        let path = &self.reading.shared().path;
+        let mut multimaps = attempt(path, || self.inner.list_multimap_tables())?;
+        multimaps.next().map_or(Ok(()), |table| {
+            let (bucket, found) = (table.name().into(), "it has many values for a key".into());
+            Err(StoreError::ForeignBucket { bucket, found }.into())
+        })
+    }
 }
 
 impl fmt::Debug for ReadTx {
@@ -139,7 +146,8 @@ impl fmt::Debug for ReadTx {
 /// # Ok::<(), ringkeep::Error>(())
 /// ```
 pub struct WriteTx {
-    pub(super) inner: WriteTransaction,
+    /// There until it ends.
+    inner: Option<WriteTransaction>,
     pub(super) shared: Arc<Shared>,
     /// Given up after the transaction has ended.
     _turn: Taken,
@@ -155,24 +163,18 @@ impl WriteTx {
         let database = shared.database(Some(&turn))?;
         let inner = attempt(&shared.path, || database.begin_write())?;
         drop(database);
-        Ok(Self { inner, shared: Arc::clone(shared), _turn: turn })
+        Ok(Self { inner: Some(inner), shared: Arc::clone(shared), _turn: turn })
+    }
+
+    fn inner(&self) -> Result<&WriteTransaction> {
+        self.inner.as_ref().ok_or(StoreError::HalfDone.into())
     }
 
     /// Runs `f`, and commits what it did, or rolls that back if it fails or panics.
     pub(super) fn run<R>(self, f: impl FnOnce(&Self) -> Result<R>) -> Result<R> {
-        match catch_unwind(AssertUnwindSafe(|| f(&self))) {
-            Ok(Ok(value)) => self.commit().map(|()| value),
-            Ok(Err(error)) => {
-                // It fails where the disk does, which is what `error` says then.
-                let _ = self.roll_back();
-                Err(error)
-            }
-            Err(panic) => {
-                // Here, and not while the panic unwinds: redb rolls nothing back then.
-                drop(self);
-                resume_unwind(panic)
-            }
-        }
+        // Dropped, it is rolled back.
+        let value = f(&self)?;
+        self.commit().map(|()| value)
     }
 
     /// A bucket to read from and write to; it is made if there is none of this name.
@@ -201,8 +203,8 @@ impl WriteTx {
     }
 
     pub(super) fn table(&self, name: &str) -> Result<Bucket<'_>> {
-        let path = &*self.shared.path;
-        let table = attempt(path, || self.inner.open_table(definition(name)))?;
+        let (inner, path) = (self.inner()?, &*self.shared.path);
+        let table = attempt(path, || inner.open_table(definition(name)))?;
         Ok(Bucket { table, path })
     }
 
@@ -223,7 +225,8 @@ impl WriteTx {
     /// ```
     pub fn drop_bucket(&self, name: &str) -> Result<bool> {
         check_bucket_name(name)?;
-        let was_there = attempt(&self.shared.path, || self.inner.delete_table(definition(name)))?;
+        let inner = self.inner()?;
+        let was_there = attempt(&self.shared.path, || inner.delete_table(definition(name)))?;
         if was_there {
             self.forget_schema(name)?;
         }
@@ -245,7 +248,8 @@ impl WriteTx {
     /// # Ok::<(), ringkeep::Error>(())
     /// ```
     pub fn buckets(&self) -> Result<Vec<String>> {
-        attempt(&self.shared.path, || self.inner.list_tables().map(names_of))
+        let inner = self.inner()?;
+        attempt(&self.shared.path, || inner.list_tables().map(names_of))
     }
 
     /// Ends the transaction: all that it did is there for those who begin from now on, and is
@@ -280,11 +284,11 @@ impl WriteTx {
     }
 
     pub(super) fn commit_as(mut self, durability: Durability) -> Result<()> {
-        let path = &self.shared.path;
+        let Some(mut inner) = self.inner.take() else { return Ok(()) };
         // Nothing that would need another one is ever done.
-        let _ = self.inner.set_durability(durability);
-        let (inner, unsynced) = (self.inner, &self.shared.unsynced);
-        attempt(path, || inner.commit())?;
+        let _ = inner.set_durability(durability);
+        attempt(&self.shared.path, || inner.commit())?;
+        let unsynced = &self.shared.unsynced;
         match durability {
             Durability::None => unsynced.fetch_add(1, Relaxed),
             _ => unsynced.swap(0, Relaxed),
@@ -308,9 +312,21 @@ impl WriteTx {
     /// assert!(store.read(|tx| tx.buckets())?.is_empty());
     /// # Ok::<(), ringkeep::Error>(())
     /// ```
-    pub fn roll_back(self) -> Result<()> {
-        let inner = self.inner;
-        attempt(&self.shared.path, || inner.abort())
+    pub fn roll_back(mut self) -> Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.inner.take().map_or(Ok(()), |inner| attempt(&self.shared.path, || inner.abort()))
+    }
+}
+
+/// While a panic unwinds, redb itself rolls back nothing, and repairs that when the file is opened
+/// next.
+impl Drop for WriteTx {
+    fn drop(&mut self) {
+        // Where it fails the store opens itself again, without what was not committed.
+        let _ = self.end();
     }
 }
 

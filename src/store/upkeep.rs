@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use redb::{Builder, ReadOnlyTable, ReadableDatabase as _, ReadableTableMetadata as _};
+use redb::{Builder, ReadableDatabase as _, ReadableTableMetadata as _, TableDefinition};
 
 use super::{
     Shared, Store,
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     disk::naming,
-    error::{Result, StoreError},
+    error::{Error, Result, StoreError},
 };
 
 /// Keys from one commit to the next while a backup is written: memory for its bookkeeping.
@@ -148,9 +148,7 @@ impl Store {
         let tx = self.begin_read()?;
         let mut buckets = Vec::new();
         for name in tx.buckets()? {
-            if let Some(table) = tx.table(&name)?.table {
-                buckets.push(stats_of(name, &table, &shared.path)?);
-            }
+            buckets.push(stats_of(&tx, name, &shared.path)?);
         }
         Ok(StoreStats {
             file_bytes: shared.place.bytes(&shared.path)?,
@@ -168,8 +166,9 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// `AlreadyExists`, `NoSpace`, `ReadOnlyFileSystem`, `Io`, and what all reading says: there is
-    /// no new file then.
+    /// `AlreadyExists`, `NoSpace`, `ReadOnlyFileSystem`, `Io`, and what all reading says;
+    /// [`ForeignBucket`](StoreError::ForeignBucket) where another program keeps its tables in the
+    /// same file. There is no new file then.
     ///
     /// # Examples
     ///
@@ -194,6 +193,7 @@ impl Store {
                 builder.create_with_backend(backend)
             };
             let database = attempt(temporary, builder)?;
+            tx.refuse_multimaps()?;
             let mut names = tx.buckets()?;
             names.push(SCHEMAS.into());
             for name in names {
@@ -227,9 +227,14 @@ impl Store {
         let mut report =
             StoreVerifyReport { buckets: 0, keys: 0, stored_bytes: 0, repaired: !is_clean };
         for name in tx.buckets()? {
+            let bucket = match tx.table(&name) {
+                // Its pages are checked with all others.
+                Err(Error::Store(StoreError::ForeignBucket { .. })) => continue,
+                bucket => bucket?,
+            };
             report.buckets += 1;
             let mut last: Option<Vec<u8>> = None;
-            for entry in tx.table(&name)?.iter()? {
+            for entry in bucket.iter()? {
                 let (key, value) = entry?;
                 if last.as_deref().is_some_and(|last| last >= &*key) {
                     let what = format!("keys of bucket {name:?} are out of order").into();
@@ -245,13 +250,13 @@ impl Store {
         Ok(report)
     }
 
-    /// Makes the file smaller, where that can be: moves pages from its end to where some are free.
-    /// Nobody reads or writes meanwhile.
+    /// Checks the file and makes it smaller, where that can be: moves pages from its end to where
+    /// some are free. Nobody reads or writes meanwhile.
     ///
     /// # Errors
     ///
     /// [`Reading`](StoreError::Reading) and [`Writing`](StoreError::Writing) as
-    /// [`verify`](Self::verify); `NoSpace`, `Io`.
+    /// [`verify`](Self::verify); [`Damaged`](StoreError::Damaged); `NoSpace`, `Io`.
     ///
     /// # Examples
     ///
@@ -271,6 +276,8 @@ impl Store {
     /// ```
     pub fn compact(&self) -> Result<Compaction> {
         let before_bytes = self.shared.place.bytes(&self.shared.path)?;
+        // redb trusts what it moves, and goes round in circles where pages do.
+        self.shared.alone(redb::Database::check_integrity)?;
         self.shared.alone(|database| match database.compact() {
             // One round moves what it can; another one may find more.
             Ok(true) => database.compact(),
@@ -309,15 +316,19 @@ impl Shared {
     }
 }
 
-fn stats_of(name: String, table: &ReadOnlyTable<Bytes, Bytes>, path: &Path) -> Result<BucketStats> {
+/// Whatever types another program has given the table.
+fn stats_of(tx: &ReadTx, name: String, path: &Path) -> Result<BucketStats> {
+    let handle = TableDefinition::<Bytes, Bytes>::new(&name);
+    let table = attempt(path, || tx.inner.open_untyped_table(handle))?;
     let stats = attempt(path, || table.stats())?;
     let (stored_bytes, others) = (stats.stored_bytes(), stats.metadata_bytes());
+    let keys = attempt(path, || table.len())?;
     Ok(BucketStats {
-        name,
-        keys: attempt(path, || table.len())?,
+        keys,
         stored_bytes,
         page_bytes: stored_bytes + others + stats.fragmented_bytes(),
         height: stats.tree_height(),
+        name,
     })
 }
 

@@ -8,6 +8,8 @@ use ringkeep::{
 
 use crate::home::{Backend, Home};
 
+const ROUNDS: u64 = 3000;
+
 type Names = Cached<u32, String, Postcard>;
 
 fn schema() -> BucketSchema<u32, String, Postcard> {
@@ -144,7 +146,6 @@ fn threads_see_no_object_older_than_the_last_they_have_seen() {
     let store = Store::in_memory().expect("a store");
     // So small that nearly every read asks the store.
     let cache = Cached::<u32, u64, _>::new(&store, BucketSchema::new("b", Postcard), 300);
-    const ROUNDS: u64 = 3000;
     thread::scope(|scope| {
         scope.spawn(|| {
             for value in 1..=ROUNDS {

@@ -111,7 +111,7 @@ fn a_store_that_is_open_is_locked_and_its_holder_is_named() {
         let path = path.clone();
         move || Store::open(path).map(drop)
     });
-    std::thread::sleep(Duration::from_millis(50));
+    std::thread::park_timeout(Duration::from_millis(50));
     drop(store);
     waiting.join().expect("no panic").expect("it was free in time");
     // Who only looks keeps writers out, and no others that look.
@@ -219,6 +219,6 @@ fn an_interval_syncs_by_itself() {
     while store.stats().expect("a read").unsynced_commits > 0 {
         looks += 1;
         assert!(looks < 2000, "nobody syncs");
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::park_timeout(Duration::from_millis(5));
     }
 }

@@ -76,7 +76,7 @@ fn live_through(seed: u64) -> [u64; 3] {
     let backend = [Backend::File, Backend::Memory, Backend::Spilled][(seed % 3) as usize];
     let options = StoreOptions::new().sync(SyncPolicy::EveryRecords(2)).cache_bytes(1 << 20);
     let mut home = Home::new(backend, options);
-    let (mut model, mut seen) = (Model::new(), [0; 3]);
+    let (mut model, mut counts) = (Model::new(), [0; 3]);
     let mut old: Option<(ReadTx, Model)> = None;
     for _ in 0..TRANSACTIONS {
         let mut changed = model.clone();
@@ -85,10 +85,10 @@ fn live_through(seed: u64) -> [u64; 3] {
             operate(&tx, &mut changed, &mut random).expect("there is room");
         }
         if random.u8(..3) == 0 {
-            seen[1] += 1;
+            counts[1] += 1;
             drop(tx);
         } else {
-            seen[0] += 1;
+            counts[0] += 1;
             tx.commit().expect("there is room");
             model = changed;
         }
@@ -102,7 +102,7 @@ fn live_through(seed: u64) -> [u64; 3] {
             1 => old = None,
             2 => {
                 drop((tx, old.take()));
-                seen[2] += 1;
+                counts[2] += 1;
                 home.reopen();
                 check(&home.store().begin_read().expect("a transaction"), &model);
             }
@@ -111,7 +111,7 @@ fn live_through(seed: u64) -> [u64; 3] {
     }
     drop(old);
     assert!(!home.store().verify().expect("it is whole").repaired);
-    seen
+    counts
 }
 
 #[test]

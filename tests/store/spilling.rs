@@ -8,7 +8,8 @@ use ringkeep::{
 fn fill(store: &Store, keys: std::ops::Range<u32>) -> ringkeep::Result<()> {
     store.write(|tx| {
         let mut bucket = tx.bucket("b")?;
-        keys.into_iter().try_for_each(|key| bucket.put(key.to_be_bytes(), vec![key as u8; 1000]))
+        keys.into_iter()
+            .try_for_each(|key| bucket.put(key.to_be_bytes(), vec![key.to_le_bytes()[0]; 1000]))
     })
 }
 
@@ -19,7 +20,7 @@ fn check(store: &Store, count: u32) {
     for (entry, key) in bucket.iter().expect("a read").zip(0_u32..) {
         let (found, value) = entry.expect("a read");
         assert_eq!(&*found, key.to_be_bytes());
-        assert!(value.len() == 1000 && value.iter().all(|&byte| byte == key as u8));
+        assert!(value.len() == 1000 && value.iter().all(|&byte| byte == key.to_le_bytes()[0]));
     }
 }
 

@@ -102,7 +102,7 @@ impl Codec<u64> for Picky {
     }
 
     fn encode(&self, item: &u64, out: &mut Vec<u8>) -> Result<(), CodecError> {
-        if item % 2 == 0 {
+        if item.is_multiple_of(2) {
             return Err("it is even".into());
         }
         out.extend_from_slice(&item.to_le_bytes());

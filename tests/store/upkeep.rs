@@ -136,7 +136,7 @@ fn compaction_waits_for_those_who_read() {
     let reading = home.store().begin_read().expect("a transaction");
     thread::scope(|scope| {
         let compacting = scope.spawn(|| home.store().compact());
-        thread::sleep(Duration::from_millis(30));
+        thread::park_timeout(Duration::from_millis(30));
         assert!(home.store().begin_read().is_ok(), "others go on");
         drop(reading);
         compacting.join().expect("no panic").expect("it had its turn");
@@ -153,7 +153,7 @@ fn numbers_are_those_of_what_is_there() {
         fill(store, "b", 0..5000, 0);
         fill(store, "c", 0..10, 0);
         let reading = store.begin_read().expect("a transaction");
-        thread::sleep(Duration::from_millis(5));
+        thread::park_timeout(Duration::from_millis(5));
         let stats = store.stats().expect("a read");
         assert_eq!(stats.stored_bytes, 5010 * 104);
         let [b, c] = &stats.buckets[..] else { panic!("{stats:?}") };

@@ -1,5 +1,5 @@
 //! Ratios to other crates that do the same job: `cargo run --release -p ringkeep-peers -- queue`,
-//! or `-- spill`.
+//! `-- spill` or `-- store`.
 //!
 //! All sides run in one process, in one directory, in rounds that alternate their order, so that a
 //! noisy machine disturbs all of them alike. What counts is the ratio to ringkeep within a round:
@@ -9,6 +9,7 @@
 
 mod queue;
 mod spill;
+mod store;
 mod table;
 
 use std::{
@@ -52,6 +53,8 @@ enum Structure {
     /// The spill vector, beside `Vec`, extsort, a plain file of encoded items, and JSON lines with
     /// their offsets.
     Spill,
+    /// The store, beside redb as it is, fjall and LMDB.
+    Store,
 }
 
 fn main() -> ExitCode {
@@ -75,6 +78,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             queue::run(directory.path(), arguments.quick, scenario, &mut report)?;
         }
         Structure::Spill => spill::run(directory.path(), arguments.quick, &mut report)?,
+        Structure::Store => store::run(directory.path(), arguments.quick, &mut report)?,
     }
     tell(&report, arguments.json).map_err(|error| format!("cannot print the table: {error}"))?;
     Ok(())

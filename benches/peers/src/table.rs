@@ -76,9 +76,9 @@ impl Work {
     }
 
     /// How many times as long as ringkeep this side takes, if it is there.
-    pub(crate) fn ratio_to(&self, name: &str) -> Option<f64> {
+    fn ratio_to(&self, name: &str) -> Option<Spread> {
         let samples = self.sides.iter().find(|samples| samples.name == name)?;
-        Some(self.ratio(samples).median)
+        Some(self.ratio(samples))
     }
 
     /// The peer that takes least, and its ratio to ringkeep.
@@ -132,6 +132,15 @@ impl Report {
 
     pub(crate) fn add_goal(&mut self, goal: Goal) {
         self.goals.push(goal);
+    }
+
+    /// How many times as long as this side ringkeep may take.
+    pub(crate) fn limit(&mut self, work: &Work, side: &str, most: f64, text: &str) {
+        let missing = Spread { median: f64::NAN, min: f64::NAN, max: f64::NAN };
+        let ratio = work.ratio_to(side).unwrap_or(missing);
+        let [times, min, max] = [ratio.median, ratio.max, ratio.min].map(f64::recip);
+        let found = format!("{times:.2} times as long as {side} ({min:.2}..{max:.2})");
+        self.add_goal(Goal { text: text.into(), found, is_met: times <= most });
     }
 
     /// Told once, however often it is noted.

@@ -17,7 +17,7 @@ use self::{
     entry::Entry,
     files::{JsonLines, PlainFile},
 };
-use crate::table::{Goal, OURS, Report, Role, Work};
+use crate::table::{OURS, Report, Role, Work};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -68,13 +68,6 @@ fn timed(count: u32, act: impl FnOnce() -> Result<()>) -> Result<f64> {
     Ok(began.elapsed().as_secs_f64() * 1e9 / f64::from(count))
 }
 
-/// How many times as long as this side ringkeep may take.
-fn goal(report: &mut Report, work: &Work, side: &str, most: f64, text: &str) {
-    let times = work.ratio_to(side).map_or(f64::NAN, f64::recip);
-    let found = format!("{times:.2} times as long as {side}");
-    report.add_goal(Goal { text: text.into(), found, is_met: times <= most });
-}
-
 fn options(directory: &Path, memory_bytes: u64) -> SpillVecOptions<Postcard> {
     SpillVecOptions::new(Postcard).memory_bytes(memory_bytes).directory(directory)
 }
@@ -120,7 +113,7 @@ fn in_memory(plan: &Plan, report: &mut Report) -> Result<()> {
             ),
         ],
     )?;
-    goal(report, &push, "Vec", 1.3, "in memory a push takes at most 1.3 times as long");
+    report.limit(&push, "Vec", 1.3, "in memory a push takes at most 1.3 times as long");
     report.add(push);
     let vec = fresh();
     let mut ours = options(Path::new("/nonexistent"), u64::MAX).build()?;
@@ -143,7 +136,7 @@ fn in_memory(plan: &Plan, report: &mut Report) -> Result<()> {
             ),
         ],
     )?;
-    goal(report, &walk, "Vec", 1.2, "in memory a walk takes at most 1.2 times as long");
+    report.limit(&walk, "Vec", 1.2, "in memory a walk takes at most 1.2 times as long");
     report.add(walk);
     Ok(())
 }
@@ -208,13 +201,8 @@ fn read_from_disk(plan: &Plan, mut vec: SpillVec<Entry>, report: &mut Report) ->
             ("JSON lines", Role::Peer, Box::new(|| timed(count, || lines.read()))),
         ],
     )?;
-    goal(
-        report,
-        &walk,
-        "plain file",
-        1.0 / 0.7,
-        "on the disk a walk has 70 % of a plain read's speed",
-    );
+    let text = "on the disk a walk has 70 % of a plain read's speed";
+    report.limit(&walk, "plain file", 1.0 / 0.7, text);
     report.add(walk);
     let places = || (0..gets).map(move |at| at.wrapping_mul(2_654_435_761) % count);
     let mut random = Work::new("disk", "random get", ITEM_BYTES);
