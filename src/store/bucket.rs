@@ -501,3 +501,26 @@ impl fmt::Debug for Entries<'_> {
         f.debug_struct("Entries").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        error::{Error, StoreError},
+        store::Store,
+    };
+
+    #[test]
+    fn what_is_too_long_is_refused_and_costs_nothing() {
+        let store = Store::in_memory().expect("a store");
+        // Never touched, so never memory.
+        let huge = vec![0; (3 << 30) + 1];
+        for (key, value) in [(&huge[..1], &huge[..]), (&huge[..], &huge[..1])] {
+            let refused = store.write(|tx| tx.bucket("b")?.put(key, value));
+            let Err(Error::Store(StoreError::TooLarge { found })) = refused else {
+                panic!("{refused:?}")
+            };
+            assert_eq!(found, huge.len());
+        }
+        store.write(|tx| tx.bucket("b")?.put("key", "value")).expect("there is room");
+    }
+}

@@ -289,7 +289,7 @@ fn a_second_producer_is_locked_out_at_once() {
         options().open_or_create(home.path()),
         ring_options(1, 1).open(home.path()),
     ] {
-        let Err(Error::Locked { path }) = refused else { panic!("{refused:?}") };
+        let Err(Error::Locked { path, .. }) = refused else { panic!("{refused:?}") };
         assert_eq!(path, home.path());
     }
     let again = options().create(home.path());
@@ -316,7 +316,7 @@ fn a_creation_that_is_under_way_locks_others_out() {
     let exclusive = rustix::fs::FlockOperation::NonBlockingLockExclusive;
     rustix::fs::fcntl_lock(&file, exclusive).unwrap();
     let refused = options().create(home.path());
-    let Err(Error::Locked { path }) = refused else { panic!("{refused:?}") };
+    let Err(Error::Locked { path, .. }) = refused else { panic!("{refused:?}") };
     assert_eq!(path, home.path());
     assert!(home.state() == before);
     drop(file);

@@ -39,7 +39,7 @@ fn write_parts((spool, next, read, aborted): Shared<'_>, round: u64, writer: u64
         while part == HELD_BACK
             && (spool.state(part - 1) != PartState::Drained || read.load(Relaxed) <= round)
         {
-            thread::sleep(Duration::from_millis(1));
+            thread::park_timeout(Duration::from_millis(1));
         }
         let all = bytes(part);
         if random.u8(..4) == 0 {

@@ -22,5 +22,5 @@ fn what_was_committed_is_there_after_any_crash() {
 
 #[test]
 fn a_call_that_fails_costs_nothing_that_was_committed() {
-    assert_right(&store::fail());
+    assert_right(&store::fail(7));
 }

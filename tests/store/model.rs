@@ -74,7 +74,7 @@ fn check(tx: &ReadTx, model: &Model) {
 fn live_through(seed: u64) -> [u64; 3] {
     let mut random = fastrand::Rng::with_seed(seed);
     let backend = [Backend::File, Backend::Memory, Backend::Spilled][(seed % 3) as usize];
-    let options = StoreOptions::new().sync(SyncPolicy::EveryRecords(2)).cache_bytes(1 << 20);
+    let options = StoreOptions::new().sync(SyncPolicy::Never).cache_bytes(1 << 20);
     let mut home = Home::new(backend, options);
     let (mut model, mut counts) = (Model::new(), [0; 3]);
     let mut old: Option<(ReadTx, Model)> = None;

@@ -255,7 +255,7 @@ fn try_queues(trials: u64, kills: u64, seed: u64) -> Report {
 fn try_stores(trials: u64, seed: u64) -> Report {
     let mut report = store::crash(trials, seed, work::processors());
     eprintln!("crashes are done");
-    report.join(store::fail());
+    report.join(store::fail(1));
     report
 }
 

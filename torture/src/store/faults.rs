@@ -14,12 +14,13 @@ const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 const CALLS_MAX: u64 = 100_000;
 
-pub(super) fn run() -> Report {
+pub(super) fn run(share: usize) -> Report {
     let mut report = Report::default();
     for for_good in [false, true] {
         for code in [EIO, ENOSPC] {
-            let reached =
-                (0..CALLS_MAX).take_while(|&call| try_one(call, for_good, code, &mut report));
+            let reached = (0..CALLS_MAX)
+                .step_by(share)
+                .take_while(|&call| try_one(call, for_good, code, &mut report));
             let calls = reached.count() as u64;
             report.add("calls that failed", calls);
         }

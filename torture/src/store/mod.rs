@@ -42,8 +42,8 @@ pub fn crash(trials: u64, seed: u64, threads: usize) -> Report {
     report
 }
 
-/// Lets each call of the disk fail in turn, once and for good.
+/// Lets each call of the disk, or one of so many, fail in turn, once and for good.
 #[must_use]
-pub fn fail() -> Report {
-    faults::run()
+pub fn fail(share: usize) -> Report {
+    faults::run(share)
 }
