@@ -368,6 +368,7 @@ impl RealFile {
         Ok(())
     }
 
+    #[cfg(feature = "store")]
     pub(crate) fn forget(&self) -> io::Result<()> {
         Ok(rustix::fs::fadvise(&self.file, 0, None, Advice::DontNeed)?)
     }
@@ -384,6 +385,7 @@ impl RealFile {
         self.file.sync_all()
     }
 
+    #[cfg(feature = "store")]
     pub(crate) fn sync_data(&self) -> io::Result<()> {
         self.file.sync_data()
     }
@@ -408,6 +410,7 @@ impl RealFile {
         raw::try_lock(&self.file)
     }
 
+    #[cfg(feature = "store")]
     pub(crate) fn try_lock_shared(&self) -> io::Result<bool> {
         raw::try_lock_shared(&self.file)
     }

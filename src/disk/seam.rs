@@ -294,6 +294,7 @@ impl File {
 
     /// Lets go of what is in memory and, as far as the kernel knows, on the disk too: it is read
     /// again from there.
+    #[cfg(feature = "store")]
     pub(crate) fn forget(&self) -> io::Result<()> {
         dispatch!(self: Self, file => file.forget())
     }
@@ -304,6 +305,7 @@ impl File {
     }
 
     /// Makes content durable, and of the rest what it takes to read it; not its times.
+    #[cfg(feature = "store")]
     pub(crate) fn sync_data(&self) -> io::Result<()> {
         dispatch!(self: Self, file => file.sync_data())
     }
@@ -320,6 +322,7 @@ impl File {
 
     /// Takes the lock that any number of readers can have, and no writer beside them; `false` when
     /// somebody has the exclusive one.
+    #[cfg(feature = "store")]
     pub(crate) fn try_lock_shared(&self) -> io::Result<bool> {
         dispatch!(self: Self, file => file.try_lock_shared())
     }

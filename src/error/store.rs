@@ -54,9 +54,9 @@ pub enum StoreError {
         what: Box<str>,
     },
     /// After a read, a write or a sync that failed, those who were in a transaction then can only
-    /// end it. When all have, the store goes on from its last commit.
+    /// end it. When all have, the store goes on from its last durable commit.
     #[error("an earlier read or write of the store {} failed: end all transactions and begin \
-             others, its last commit is there", path.display())]
+             others, its last durable commit is there", path.display())]
     Poisoned {
         /// The file.
         path: PathBuf,

@@ -457,17 +457,27 @@ impl<'a> Entries<'a> {
         Ok(Self { range: Some(range), path })
     }
 
+    #[inline]
     fn step(
         &mut self,
         step: impl FnOnce(&mut redb::Range<'a, Bytes, Bytes>) -> Option<Found<'a>>,
     ) -> Option<Result<(StoredBytes<'a>, StoredBytes<'a>)>> {
         let range = self.range.as_mut()?;
-        // Matched once: entries are large, and each further step would copy them.
-        let error = match caught(self.path, || step(range).map(checked)) {
-            Ok(None) => return None,
-            Ok(Some(Ok(entry))) => return Some(Ok(entry)),
-            Ok(Some(Err(error))) => failure(self.path, error.into()),
-            Err(error) => error,
+        // Entries are large: they are stored where they are needed, and matched once.
+        let mut found = None;
+        let outcome = caught(self.path, || {
+            found = step(range);
+            if let Some(Ok((key, value))) = &found {
+                let _ = (key.value(), value.value());
+            }
+        });
+        let error = match (outcome, found) {
+            (Ok(()), None) => return None,
+            (Ok(()), Some(Ok((key, value)))) => {
+                return Some(Ok((StoredBytes(key), StoredBytes(value))));
+            }
+            (Ok(()), Some(Err(error))) => failure(self.path, error.into()),
+            (Err(error), _) => error,
         };
         self.range = None;
         Some(Err(error))
@@ -476,11 +486,6 @@ impl<'a> Entries<'a> {
 
 /// What redb gives for an entry.
 type Found<'a> = Result<(AccessGuard<'a, Bytes>, AccessGuard<'a, Bytes>), redb::StorageError>;
-
-#[inline]
-fn checked(found: Found<'_>) -> Result<(StoredBytes<'_>, StoredBytes<'_>), redb::StorageError> {
-    found.map(|(key, value)| (StoredBytes::checked(key), StoredBytes::checked(value)))
-}
 
 impl<'a> Iterator for Entries<'a> {
     type Item = Result<(StoredBytes<'a>, StoredBytes<'a>)>;

@@ -116,8 +116,8 @@ impl StoreOptions {
     /// When commits become durable. Default: [`SyncPolicy::Always`], before `commit` returns.
     ///
     /// A store counts commits where a ring counts records. Whatever the policy, a commit is there
-    /// as a whole or not at all, and an end of the process that is not a power cut takes those
-    /// that were not synced too: they are only in its memory.
+    /// as a whole or not at all. Those that were not synced are only in the memory of the process:
+    /// its end takes them too, and so does a call of the disk that fails.
     ///
     /// # Examples
     ///

@@ -257,9 +257,8 @@ impl WriteTx {
     ///
     /// # Errors
     ///
-    /// `NoSpace`, `DiskFull`, `Io`: it is not known whether it is on the disk, wholly or not at
-    /// all, and the store must be opened again to find out. [`HalfDone`](StoreError::HalfDone):
-    /// it was rolled back.
+    /// `NoSpace`, `DiskFull`, `Io`: it is there as a whole or not at all, which the next
+    /// transaction tells. [`HalfDone`](StoreError::HalfDone): it was rolled back.
     ///
     /// # Examples
     ///
@@ -300,7 +299,7 @@ impl WriteTx {
     ///
     /// # Errors
     ///
-    /// `Io`: it did not happen all the same, but the store must be opened again.
+    /// `Io`: it did not happen all the same, and the store opens itself again.
     ///
     /// # Examples
     ///

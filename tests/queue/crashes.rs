@@ -6,7 +6,7 @@
 
 use ringkeep_torture::{queue, report::Report};
 
-const CRASHES: u64 = 10_000;
+const CRASHES: u64 = 3_000;
 
 #[track_caller]
 fn assert_right(report: &Report) {

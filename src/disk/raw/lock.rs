@@ -12,6 +12,7 @@ pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
 }
 
 /// Takes the lock that readers share; `false` when somebody else holds the exclusive one.
+#[cfg(feature = "store")]
 pub(crate) fn try_lock_shared(file: &File) -> io::Result<bool> {
     set_lock(file, libc::F_RDLCK)
 }

@@ -11,7 +11,9 @@ mod slots;
 
 pub(crate) use atomic::fence;
 pub(crate) use cache::{Cached, cached, write_back};
-pub(crate) use lock::{is_locked, try_lock, try_lock_shared, unlock};
+#[cfg(feature = "store")]
+pub(crate) use lock::try_lock_shared;
+pub(crate) use lock::{is_locked, try_lock, unlock};
 #[cfg(all(test, loom))]
 pub(crate) use modelled::watch;
 pub(crate) use region::Region;

@@ -139,6 +139,7 @@ impl SimFile {
         self.disk.call()
     }
 
+    #[cfg(feature = "store")]
     pub(crate) fn forget(&self) -> io::Result<()> {
         self.disk.call()?;
         self.disk.shared.state.lock().forget(self.inode);
@@ -160,6 +161,7 @@ impl SimFile {
         self.disk.sync_range(self.inode, 0, length)
     }
 
+    #[cfg(feature = "store")]
     pub(crate) fn sync_data(&self) -> io::Result<()> {
         self.sync()
     }
@@ -189,6 +191,7 @@ impl SimFile {
     }
 
     /// One reader at a time: stricter than the real disk.
+    #[cfg(feature = "store")]
     pub(crate) fn try_lock_shared(&self) -> io::Result<bool> {
         self.try_lock()
     }

@@ -241,6 +241,7 @@ impl State {
     }
 
     /// The cache lets go of what it takes for clean.
+    #[cfg(feature = "store")]
     pub(super) fn forget(&mut self, inode: usize) {
         let bytes = self.sector_bytes;
         let inode = &self.inodes[inode];
