@@ -4,15 +4,17 @@
 //! Method: run it. Plain `cargo test` builds it too, and puts it beside the tests. Before
 //! `cargo test --test telemetry_index` alone, `cargo build --example telemetry_index` has to.
 
+mod example;
+
 use std::{
     collections::BTreeMap,
-    env,
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Output,
 };
 
+use example::{complaint, said};
 use ringkeep::{Producer, RingOptions, Schema, Value};
 use tempfile::TempDir;
 
@@ -21,30 +23,8 @@ const SENSORS: [&str; 3] = ["boiler", "fan", "pump"];
 const STATUSES: [&str; 2] = ["ok", "fault"];
 const HOUR_MS: u64 = 3_600_000;
 
-/// `target/debug/examples/telemetry_index`, of this test in `target/debug/deps`.
-fn program() -> PathBuf {
-    let tests = env::current_exe().expect("this program");
-    let build = tests.ancestors().nth(2).expect("a directory of the build");
-    build.join("examples").join("telemetry_index")
-}
-
 fn run(arguments: &[&Path]) -> Output {
-    let output = Command::new(program()).args(arguments).output();
-    output.expect("the example: `cargo build --example telemetry_index` builds it")
-}
-
-/// What it said; it must have succeeded, and have had nothing to complain of.
-fn said(output: &Output) -> String {
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!((output.status.code(), &*errors), (Some(0), ""));
-    String::from_utf8(output.stdout.clone()).expect("text")
-}
-
-/// The one line that it complained with, and its exit code.
-fn complaint(output: &Output) -> (Option<i32>, String) {
-    let errors = String::from_utf8(output.stderr.clone()).expect("text");
-    assert_eq!((errors.lines().count(), output.stdout.len()), (1, 0), "{errors}");
-    (output.status.code(), errors)
+    example::run("telemetry_index", arguments)
 }
 
 /// A record, as the test made it.

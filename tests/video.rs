@@ -3,36 +3,14 @@
 //! Method: run it. Plain `cargo test` builds it too, and puts it beside the tests. Before
 //! `cargo test --test video` alone, `cargo build --example video` has to.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    process::{Command, Output},
-};
+mod example;
 
-/// `target/debug/examples/video`, of this test in `target/debug/deps`.
-fn program() -> PathBuf {
-    let tests = env::current_exe().expect("this program");
-    let build = tests.ancestors().nth(2).expect("a directory of the build");
-    build.join("examples").join("video")
-}
+use std::{fs, path::Path, process::Output};
+
+use example::{complaint, said};
 
 fn run(arguments: &[&Path]) -> Output {
-    let output = Command::new(program()).args(arguments).output();
-    output.expect("the example: `cargo build --example video` builds it")
-}
-
-/// What it said; it must have succeeded, and have had nothing to complain of.
-fn said(output: &Output) -> String {
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!((output.status.code(), &*errors), (Some(0), ""));
-    String::from_utf8(output.stdout.clone()).expect("text")
-}
-
-/// The one line that it complained with, and its exit code.
-fn complaint(output: &Output) -> (Option<i32>, String) {
-    let errors = String::from_utf8(output.stderr.clone()).expect("text");
-    assert_eq!((errors.lines().count(), output.stdout.len()), (1, 0), "{errors}");
-    (output.status.code(), errors)
+    example::run("video", arguments)
 }
 
 /// The number that stands before these words.

@@ -211,7 +211,7 @@ mod tests {
         ]
     }
 
-    fn of_stores() -> [(StoreError, Exit); 15] {
+    fn of_stores() -> [(StoreError, Exit); 14] {
         let bucket = || Box::<str>::from("b");
         let source = || CodecError::from("it is too short");
         [
@@ -226,7 +226,6 @@ mod tests {
             (StoreError::TooLarge { found: 4 }, Exit::Use),
             (StoreError::Encode { bucket: bucket(), source: source() }, Exit::Use),
             (StoreError::Poisoned { path: path() }, Exit::System),
-            (StoreError::Closed, Exit::System),
             (StoreError::Writing { waited: Duration::ZERO }, Exit::System),
             (StoreError::Reading { readers: 1 }, Exit::System),
             (StoreError::HalfDone, Exit::System),

@@ -24,3 +24,4 @@ pub(crate) mod sim;
 pub(crate) mod sync;
 pub(crate) mod tail;
 pub(crate) mod ticker;
+pub(crate) mod watcher;

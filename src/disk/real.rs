@@ -8,6 +8,7 @@ use std::{
     ops::Range,
     os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::Path,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -47,6 +48,7 @@ pub(crate) struct RealDisk {
 #[derive(Debug)]
 pub(crate) struct RealFile {
     file: fs::File,
+    has_lock: AtomicBool,
     #[cfg(feature = "test-util")]
     watch: Option<std::sync::Arc<dyn raw::Watch>>,
 }
@@ -183,6 +185,7 @@ impl RealDisk {
     fn file(&self, file: fs::File) -> RealFile {
         RealFile {
             file,
+            has_lock: AtomicBool::new(false),
             #[cfg(feature = "test-util")]
             watch: self.watch.clone(),
         }
@@ -407,12 +410,19 @@ impl RealFile {
     }
 
     pub(crate) fn try_lock(&self) -> io::Result<bool> {
-        raw::try_lock(&self.file)
+        self.note_lock(raw::try_lock(&self.file))
     }
 
     #[cfg(feature = "store")]
     pub(crate) fn try_lock_shared(&self) -> io::Result<bool> {
-        raw::try_lock_shared(&self.file)
+        self.note_lock(raw::try_lock_shared(&self.file))
+    }
+
+    fn note_lock(&self, taken: io::Result<bool>) -> io::Result<bool> {
+        if matches!(taken, Ok(true)) {
+            self.has_lock.store(true, Relaxed);
+        }
+        taken
     }
 
     pub(crate) fn holder(&self) -> Option<u32> {
@@ -429,6 +439,16 @@ impl RealFile {
 
     pub(crate) fn id(&self) -> io::Result<FileId> {
         Ok(file_id(&self.file.metadata()?))
+    }
+}
+
+/// A lock would end with the last descriptor, and a child that was forked has each of them until it
+/// runs another program.
+impl Drop for RealFile {
+    fn drop(&mut self) {
+        if *self.has_lock.get_mut() {
+            let _ = self.unlock();
+        }
     }
 }
 
@@ -467,6 +487,20 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::{RealDisk, resident_of};
+
+    #[test]
+    fn a_lock_ends_with_its_file_though_a_child_has_the_descriptor() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("file");
+        let open = || RealDisk::default().create(&path, 0o600).expect("a file");
+        let (locked, other) = (open(), open());
+        assert!(locked.try_lock().expect("an answer"));
+        let of_the_child = locked.file.try_clone().expect("another descriptor of the same");
+        assert!(!other.try_lock().expect("an answer"));
+        drop(locked);
+        assert!(other.try_lock().expect("an answer"));
+        drop(of_the_child);
+    }
 
     #[test]
     fn a_file_without_a_name_is_private_whether_it_ever_had_one_or_not() {

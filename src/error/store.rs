@@ -61,9 +61,6 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// A transaction that outlived its store.
-    #[error("the store was closed, or compacted, while this transaction was open: begin another")]
-    Closed,
     /// Another transaction, or thread, is writing.
     #[error(
         "somebody has been writing to the store for more than {waited:?}: end that \

@@ -129,7 +129,7 @@ pub(super) struct Core<T, C> {
     /// Who takes what comes back too often.
     pub(super) dead_letters: OnceLock<DeadLetters<T>>,
     /// Held as long as the queue is open.
-    lock: File,
+    _lock: File,
 }
 
 #[derive(Debug)]
@@ -199,7 +199,7 @@ impl<T, C> Core<T, C> {
             meters: Meters::default(),
             report,
             dead_letters: OnceLock::new(),
-            lock,
+            _lock: lock,
         }
     }
 
@@ -587,7 +587,5 @@ impl<T, C> Drop for Core<T, C> {
         } else if self.state.get_mut().poison.is_none() {
             let _ = self.sync_all();
         }
-        // A child that was forked meanwhile has this descriptor until it runs another program.
-        let _ = self.lock.unlock();
     }
 }

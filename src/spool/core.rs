@@ -13,7 +13,7 @@ use super::{
     content::Content,
     manifest::Manifest,
     memory::Memory,
-    options::{GapPolicy, SpoolOptions, Watcher},
+    options::{GapPolicy, SpoolOptions},
     parts::{Found, Parts},
     resume::{self, Resumed},
     stats::{SpoolProgress, SpoolStats, Storage},
@@ -24,6 +24,7 @@ use crate::{
         budget::{Member, Membership, MemoryBudget},
         locks::{Condvar, Mutex, MutexGuard},
         seam::Disk,
+        watcher::Watcher,
     },
     error::{Error, PartState, Result},
 };
@@ -41,7 +42,7 @@ pub(super) struct Core {
     shared: Option<(MemoryBudget, Membership)>,
     pub(super) store: Arc<Store>,
     gaps: GapPolicy,
-    watcher: Option<Watcher>,
+    watcher: Option<Watcher<SpoolProgress>>,
     kept: Option<Kept>,
     state: Mutex<State>,
     /// Something that somebody may wait for has happened to a part.

@@ -1,10 +1,6 @@
 //! How a spool is made: options, then one verb.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
 use super::{Spool, stats::SpoolProgress};
 use crate::{
@@ -12,6 +8,7 @@ use crate::{
         budget::{DiskBudget, MemoryBudget},
         scratch::SpillWarning,
         seam::Disk,
+        watcher::Watcher,
     },
     error::Result,
 };
@@ -49,22 +46,6 @@ pub enum GapPolicy {
     Wait,
 }
 
-/// Whom progress is told.
-#[derive(Clone)]
-pub(super) struct Watcher(Arc<dyn Fn(&SpoolProgress) + Send + Sync>);
-
-impl Watcher {
-    pub(super) fn tell(&self, progress: &SpoolProgress) {
-        (self.0)(progress);
-    }
-}
-
-impl fmt::Debug for Watcher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Watcher")
-    }
-}
-
 /// How a [`Spool`] is made.
 ///
 /// # Examples
@@ -91,7 +72,7 @@ pub struct SpoolOptions {
     directory: Option<PathBuf>,
     pub(super) tag: Box<str>,
     pub(super) gaps: GapPolicy,
-    pub(super) watcher: Option<Watcher>,
+    pub(super) watcher: Option<Watcher<SpoolProgress>>,
     pub(super) disk: Disk,
 }
 
@@ -265,7 +246,7 @@ impl SpoolOptions {
     /// ```
     #[must_use]
     pub fn on_progress(mut self, tell: impl Fn(&SpoolProgress) + Send + Sync + 'static) -> Self {
-        self.watcher = Some(Watcher(Arc::new(tell)));
+        self.watcher = Some(Watcher::new(tell));
         self
     }
 

@@ -95,8 +95,8 @@ pub trait BucketRead: sealed::Source {
     ///
     /// # Errors
     ///
-    /// [`Damaged`](crate::StoreError::Damaged), [`Closed`](crate::StoreError::Closed),
-    /// [`Poisoned`](crate::StoreError::Poisoned); `Io`. So do all methods that read.
+    /// [`Damaged`](crate::StoreError::Damaged), [`Poisoned`](crate::StoreError::Poisoned); `Io`.
+    /// So do all methods that read.
     fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<StoredBytes<'_>>> {
         self.value_of(key.as_ref())
     }
@@ -440,21 +440,17 @@ impl<'a> Entries<'a> {
         start: Bound<&[u8]>,
         end: Bound<&[u8]>,
     ) -> Result<Self> {
-        let (
-            Bound::Included(first) | Bound::Excluded(first),
-            Bound::Included(last) | Bound::Excluded(last),
-        ) = (start, end)
-        else {
-            let range = attempt(path, || table.range::<&[u8]>((start, end)))?;
-            return Ok(Self { range: Some(range), path });
-        };
         // redb is not asked for a range that ends before it begins.
-        let both = matches!((start, end), (Bound::Included(_), Bound::Included(_)));
-        if first > last || (first == last && !both) {
-            return Ok(Self { range: None, path });
-        }
-        let range = attempt(path, || table.range::<&[u8]>((start, end)))?;
-        Ok(Self { range: Some(range), path })
+        let is_empty = match (start, end) {
+            (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+            (Bound::Included(first), Bound::Included(last)) => first > last,
+            (
+                Bound::Included(first) | Bound::Excluded(first),
+                Bound::Included(last) | Bound::Excluded(last),
+            ) => first >= last,
+        };
+        let open = || attempt(path, || table.range::<&[u8]>((start, end)));
+        Ok(Self { range: (!is_empty).then(open).transpose()?, path })
     }
 
     #[inline]

@@ -51,7 +51,6 @@ pub(super) fn failure(path: &Path, error: redb::Error) -> Error {
             Err(source) => return Error::io("use", &path)(source),
         },
         redb::Error::PreviousIo => StoreError::Poisoned { path },
-        redb::Error::DatabaseClosed => StoreError::Closed,
         redb::Error::TransactionPoisoned => StoreError::HalfDone,
         redb::Error::ValueTooLarge(found) => StoreError::TooLarge { found },
         redb::Error::TableAlreadyOpen(name, _) => StoreError::BucketInUse { bucket: name.into() },

@@ -286,7 +286,10 @@ impl Store {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn write<R>(&self, f: impl FnOnce(&WriteTx) -> Result<R>) -> Result<R> {
-        self.begin_write()?.run(f)
+        let tx = self.begin_write()?;
+        // Dropped, it is rolled back.
+        let value = f(&tx)?;
+        tx.commit().map(|()| value)
     }
 
     /// A transaction that reads, for whoever cannot do it in a closure.

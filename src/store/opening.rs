@@ -18,7 +18,7 @@ use super::{
     Shared, Store,
     backend::{FileBackend, Overlay, Spilling, SpillingBackend, Watched},
     failure::attempt,
-    options::{Check, StoreOptions},
+    options::StoreOptions,
     readers::Readers,
     turn::Turn,
 };
@@ -46,19 +46,24 @@ const HEADER_BYTES: usize = 320;
 const VERSION: u8 = 3;
 
 pub(super) fn open_or_make(options: &StoreOptions, path: &Path) -> Result<Store> {
-    for _ in 0..naming::TRIES_MAX {
+    let deadline = options.disk.now() + options.lock_wait;
+    let mut tries = naming::TRIES_MAX;
+    loop {
         match open_existing(options, path) {
             Err(Error::Store(StoreError::NotFound { .. })) => {}
             opened => return opened,
         }
         match make(options, path) {
-            // Somebody else was faster, or is at it.
-            Ok(()) | Err(Error::AlreadyExists { .. }) => {}
-            Err(Error::Locked { .. }) => thread::park_timeout(LOCK_POLL),
+            Ok(()) => {}
+            // Somebody else was faster, or the name leads nowhere.
+            Err(Error::AlreadyExists { .. }) if tries > 0 => tries -= 1,
+            // Somebody else is at it.
+            Err(Error::Locked { .. }) if options.disk.now() < deadline => {
+                thread::park_timeout(LOCK_POLL);
+            }
             Err(error) => return Err(error),
         }
     }
-    Err(Error::Locked { path: path.into(), holder: None })
 }
 
 /// An empty store, which appears whole or not at all.
@@ -103,7 +108,7 @@ pub(super) fn spilling(
 }
 
 /// The file of this name, locked, if its first bytes are a store's.
-fn find(options: &StoreOptions, path: &Path, access: Access) -> Result<Held> {
+fn find(options: &StoreOptions, path: &Path, access: Access) -> Result<Arc<File>> {
     let disk = &options.disk;
     let deadline = disk.now() + options.lock_wait;
     loop {
@@ -117,7 +122,7 @@ fn find(options: &StoreOptions, path: &Path, access: Access) -> Result<Held> {
         match lock {
             Lock::Ours => {
                 check_header(&file, path)?;
-                return Ok(Held(Arc::new(file)));
+                return Ok(Arc::new(file));
             }
             Lock::Held if disk.now() >= deadline => return Err(file.locked(path)),
             Lock::Held => thread::park_timeout(LOCK_POLL),
@@ -183,27 +188,18 @@ fn check_header(file: &File, path: &Path) -> Result<()> {
 fn builder(options: &StoreOptions) -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(usize::try_from(options.cache_bytes).unwrap_or(usize::MAX));
-    builder.set_check_integrity_on_open(options.check == Check::Always);
+    builder.set_check_integrity_on_open(options.checks_always);
     if let Some(watcher) = options.repair_watcher.clone() {
-        builder.set_repair_callback(move |repair| (watcher.0)(repair.progress()));
+        builder.set_repair_callback(move |repair| watcher.tell(&repair.progress()));
     }
     builder
 }
 
-/// A locked file. Dropped, the lock is given up, whoever still has the descriptor.
-pub(super) struct Held(Arc<File>);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // It ends with the descriptor otherwise.
-        let _ = self.0.unlock();
-    }
-}
-
 /// Where the bytes of a store are.
 pub(super) enum Place {
-    File(Held),
-    Looked(Held),
+    /// Locked, as long as it is there.
+    File(Arc<File>),
+    Looked(Arc<File>),
     /// With what it has of a budget for its cache, and its part in that.
     Memory {
         pages: Arc<Spilling>,
@@ -224,11 +220,11 @@ impl Place {
             attempt(path, || builder(options).create_with_backend(backend))
         };
         match self {
-            Self::File(Held(file)) => {
+            Self::File(file) => {
                 settle(file, path)?;
                 open(Box::new(FileBackend { file: Arc::clone(file), path: path.into() }))
             }
-            Self::Looked(Held(file)) => {
+            Self::Looked(file) => {
                 let overlay = Overlay::over(Arc::clone(file));
                 open(Box::new(overlay.map_err(Error::io("look at", path))?))
             }
@@ -239,7 +235,7 @@ impl Place {
     /// Bytes of the file, or of what is like one.
     pub(super) fn bytes(&self, path: &Path) -> Result<u64> {
         match self {
-            Self::File(Held(file)) | Self::Looked(Held(file)) => {
+            Self::File(file) | Self::Looked(file) => {
                 file.length().map_err(Error::io("look at", path))
             }
             Self::Memory { pages, .. } => Ok(pages.length()),

@@ -1,9 +1,7 @@
 //! How a store is opened: options, then one verb.
 
 use std::{
-    fmt,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 
@@ -13,22 +11,13 @@ use crate::{
         budget::{DiskBudget, MemoryBudget},
         seam::Disk,
         sync::SyncPolicy,
+        watcher::Watcher,
     },
     error::Result,
 };
 
 const CACHE_BYTES: u64 = 64 << 20;
 const LOCK_WAIT: Duration = Duration::from_secs(10);
-
-/// Whom the progress of a repair is told.
-#[derive(Clone)]
-pub(super) struct RepairWatcher(pub(super) Arc<dyn Fn(f64) + Send + Sync>);
-
-impl fmt::Debug for RepairWatcher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RepairWatcher")
-    }
-}
 
 /// How a [`Store`] is opened.
 ///
@@ -53,18 +42,10 @@ pub struct StoreOptions {
     pub(super) cache_bytes: u64,
     pub(super) sync: SyncPolicy,
     pub(super) lock_wait: Duration,
-    pub(super) check: Check,
-    pub(super) repair_watcher: Option<RepairWatcher>,
+    pub(super) checks_always: bool,
+    pub(super) repair_watcher: Option<Watcher<f64>>,
     pub(super) directory: Option<PathBuf>,
     pub(super) disk: Disk,
-}
-
-/// What is read of a file before it is trusted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Check {
-    /// All of it, if it was not closed.
-    AfterCrashes,
-    Always,
 }
 
 impl Default for StoreOptions {
@@ -89,7 +70,7 @@ impl StoreOptions {
             cache_bytes: CACHE_BYTES,
             sync: SyncPolicy::Always,
             lock_wait: LOCK_WAIT,
-            check: Check::AfterCrashes,
+            checks_always: false,
             repair_watcher: None,
             directory: None,
             disk: Disk::default(),
@@ -174,7 +155,7 @@ impl StoreOptions {
     /// ```
     #[must_use]
     pub fn check_always(mut self) -> Self {
-        self.check = Check::Always;
+        self.checks_always = true;
         self
     }
 
@@ -192,8 +173,8 @@ impl StoreOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn on_repair(mut self, watcher: impl Fn(f64) + Send + Sync + 'static) -> Self {
-        self.repair_watcher = Some(RepairWatcher(Arc::new(watcher)));
+    pub fn on_repair(mut self, tell: impl Fn(f64) + Send + Sync + 'static) -> Self {
+        self.repair_watcher = Some(Watcher::new(move |&done| tell(done)));
         self
     }
 

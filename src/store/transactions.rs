@@ -148,33 +148,24 @@ impl fmt::Debug for ReadTx {
 pub struct WriteTx {
     /// There until it ends.
     inner: Option<WriteTransaction>,
-    pub(super) shared: Arc<Shared>,
     /// Given up after the transaction has ended.
-    _turn: Taken,
+    turn: Taken,
 }
 
 impl WriteTx {
     pub(super) fn begin(shared: &Arc<Shared>) -> Result<Self> {
         let turn = Turn::take(shared, shared.options.lock_wait)?;
-        Self::holding(shared, turn)
-    }
-
-    pub(super) fn holding(shared: &Arc<Shared>, turn: Taken) -> Result<Self> {
         let database = shared.database(Some(&turn))?;
         let inner = attempt(&shared.path, || database.begin_write())?;
-        drop(database);
-        Ok(Self { inner: Some(inner), shared: Arc::clone(shared), _turn: turn })
+        Ok(Self { inner: Some(inner), turn })
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        self.turn.shared()
     }
 
     fn inner(&self) -> Result<&WriteTransaction> {
         self.inner.as_ref().ok_or(StoreError::HalfDone.into())
-    }
-
-    /// Runs `f`, and commits what it did, or rolls that back if it fails or panics.
-    pub(super) fn run<R>(self, f: impl FnOnce(&Self) -> Result<R>) -> Result<R> {
-        // Dropped, it is rolled back.
-        let value = f(&self)?;
-        self.commit().map(|()| value)
     }
 
     /// A bucket to read from and write to; it is made if there is none of this name.
@@ -203,7 +194,7 @@ impl WriteTx {
     }
 
     pub(super) fn table(&self, name: &str) -> Result<Bucket<'_>> {
-        let (inner, path) = (self.inner()?, &*self.shared.path);
+        let (inner, path) = (self.inner()?, &*self.shared().path);
         let table = attempt(path, || inner.open_table(definition(name)))?;
         Ok(Bucket { table, path })
     }
@@ -226,7 +217,7 @@ impl WriteTx {
     pub fn drop_bucket(&self, name: &str) -> Result<bool> {
         check_bucket_name(name)?;
         let inner = self.inner()?;
-        let was_there = attempt(&self.shared.path, || inner.delete_table(definition(name)))?;
+        let was_there = attempt(&self.shared().path, || inner.delete_table(definition(name)))?;
         if was_there {
             self.forget_schema(name)?;
         }
@@ -249,7 +240,7 @@ impl WriteTx {
     /// ```
     pub fn buckets(&self) -> Result<Vec<String>> {
         let inner = self.inner()?;
-        attempt(&self.shared.path, || inner.list_tables().map(names_of))
+        attempt(&self.shared().path, || inner.list_tables().map(names_of))
     }
 
     /// Ends the transaction: all that it did is there for those who begin from now on, and is
@@ -273,8 +264,8 @@ impl WriteTx {
     /// # Ok::<(), ringkeep::Error>(())
     /// ```
     pub fn commit(self) -> Result<()> {
-        let commits = self.shared.unsynced.load(Relaxed) + 1;
-        let group = self.shared.options.sync.group();
+        let commits = self.shared().unsynced.load(Relaxed) + 1;
+        let group = self.shared().options.sync.group();
         self.commit_as(if group.is_some_and(|group| commits >= group) {
             Durability::Immediate
         } else {
@@ -286,8 +277,8 @@ impl WriteTx {
         let Some(mut inner) = self.inner.take() else { return Ok(()) };
         // Nothing that would need another one is ever done.
         let _ = inner.set_durability(durability);
-        attempt(&self.shared.path, || inner.commit())?;
-        let unsynced = &self.shared.unsynced;
+        attempt(&self.shared().path, || inner.commit())?;
+        let unsynced = &self.shared().unsynced;
         match durability {
             Durability::None => unsynced.fetch_add(1, Relaxed),
             _ => unsynced.swap(0, Relaxed),
@@ -316,7 +307,7 @@ impl WriteTx {
     }
 
     fn end(&mut self) -> Result<()> {
-        self.inner.take().map_or(Ok(()), |inner| attempt(&self.shared.path, || inner.abort()))
+        self.inner.take().map_or(Ok(()), |inner| attempt(&self.shared().path, || inner.abort()))
     }
 }
 

@@ -30,6 +30,12 @@ impl Turn {
     }
 }
 
+impl Taken {
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0
+    }
+}
+
 impl Drop for Taken {
     fn drop(&mut self) {
         *self.0.turn.is_taken.lock() = false;

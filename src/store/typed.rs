@@ -223,7 +223,7 @@ impl WriteTx {
     {
         let id = schema.id()?;
         let bucket = self.bucket(&schema.name)?;
-        let _alone = self.shared.schemas.lock();
+        let _alone = self.shared().schemas.lock();
         let mut schemas = self.table(SCHEMAS)?;
         let found = schemas.get(schema.name())?.map(|found| found.to_vec());
         if found.is_none() && bucket.is_empty()? {
@@ -237,7 +237,7 @@ impl WriteTx {
 
     /// A bucket that is made again may have another schema.
     pub(super) fn forget_schema(&self, bucket: &str) -> Result<()> {
-        let _alone = self.shared.schemas.lock();
+        let _alone = self.shared().schemas.lock();
         self.table(SCHEMAS)?.remove(bucket).map(drop)
     }
 }

@@ -57,7 +57,7 @@ pub struct BucketStats {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoreStats {
-    /// Bytes of the file; of a store in memory that it takes there, or that it has spilled.
+    /// Bytes of the file; of a store in memory, of what would be its file.
     pub file_bytes: u64,
     /// Bytes of all keys and values.
     pub stored_bytes: u64,
@@ -125,8 +125,8 @@ pub struct Compaction {
 }
 
 impl Store {
-    /// What the store takes, and who reads it. Reads every page of its trees that has keys to find
-    /// others; nobody waits for it.
+    /// What the store takes, and who reads it. Reads every page that is in use; nobody waits for
+    /// it.
     ///
     /// # Errors
     ///
@@ -162,7 +162,7 @@ impl Store {
     }
 
     /// Writes all that the store holds now into a new file, which appears when it is complete and
-    /// durable. Others read and write meanwhile. Within buckets no room is left over.
+    /// durable. Others read and write meanwhile.
     ///
     /// # Errors
     ///
@@ -276,12 +276,12 @@ impl Store {
     /// ```
     pub fn compact(&self) -> Result<Compaction> {
         let before_bytes = self.shared.place.bytes(&self.shared.path)?;
-        // redb trusts what it moves, and goes round in circles where pages do.
-        self.shared.alone(redb::Database::check_integrity)?;
-        self.shared.alone(|database| match database.compact() {
+        self.shared.alone(|database| {
+            // redb trusts what it moves, and goes round in circles where pages do.
+            database.check_integrity()?;
             // One round moves what it can; another one may find more.
-            Ok(true) => database.compact(),
-            done => done,
+            let is_smaller = database.compact()? && database.compact()?;
+            Ok::<_, redb::Error>(is_smaller)
         })?;
         Ok(Compaction { before_bytes, after_bytes: self.shared.place.bytes(&self.shared.path)? })
     }

@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::id,
+    sync::mpsc,
     time::Duration,
 };
 
@@ -221,4 +222,33 @@ fn an_interval_syncs_by_itself() {
         assert!(looks < 2000, "nobody syncs");
         std::thread::park_timeout(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn a_repair_is_told_and_ends_and_a_closed_store_needs_none() {
+    let disk = SimDisk::reliable(1);
+    let path = PathBuf::from("/sim/store");
+    let store = at_once().on(&disk).open(&path).expect("a store");
+    store.write(|tx| tx.bucket("b")?.put("key", "value")).expect("it is written");
+    disk.kill();
+    let later = disk.other_process();
+    for is_repaired in [true, false] {
+        let (tell, told) = mpsc::channel();
+        let options = at_once().on(&later);
+        let options = options.on_repair(move |done| tell.send(done).expect("somebody listens"));
+        drop(options.open(&path).expect("it opens"));
+        let told: Vec<f64> = told.try_iter().collect();
+        assert_eq!(!told.is_empty(), is_repaired, "{told:?}");
+        assert!(told.is_sorted() && told.iter().all(|done| (0.0..=1.0).contains(done)));
+    }
+}
+
+#[test]
+fn a_name_that_leads_nowhere_is_refused() {
+    let home = tempfile::tempdir().expect("a directory");
+    let path = home.path().join("store");
+    std::os::unix::fs::symlink(home.path().join("nowhere"), &path).expect("a link");
+    let refused = at_once().open(&path).map(drop).expect_err("it cannot be made");
+    assert!(matches!(refused, Error::AlreadyExists { .. }), "{refused:?}");
+    assert_eq!(fs::read_dir(home.path()).expect("a directory").count(), 1);
 }

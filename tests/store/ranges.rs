@@ -19,7 +19,7 @@ fn kept(entry: <Entries<'_> as Iterator>::Item) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// From the front, from the back, and from both in turn.
-fn check(entries: impl Fn() -> Pairs2, expected: &Pairs) {
+fn check(entries: impl Fn() -> Walks, expected: &Pairs) {
     let (forward, mut backward, mut alternating) = entries();
     assert_eq!(&forward, expected);
     backward.reverse();
@@ -28,9 +28,9 @@ fn check(entries: impl Fn() -> Pairs2, expected: &Pairs) {
     assert_eq!(&alternating, expected);
 }
 
-type Pairs2 = (Pairs, Pairs, Pairs);
+type Walks = (Pairs, Pairs, Pairs);
 
-fn in_all_ways<'a>(open: impl Fn() -> Entries<'a>) -> Pairs2 {
+fn in_all_ways<'a>(open: impl Fn() -> Entries<'a>) -> Walks {
     let mut alternating = Vec::new();
     let mut entries = open();
     while let Some(entry) =

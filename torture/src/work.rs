@@ -41,6 +41,18 @@ pub fn all(
     shared.into_inner().1
 }
 
+/// Makes the lives of one seed after the other, until there were so many trials in them. One that
+/// panics is a violation.
+pub fn lives(
+    trials: u64,
+    seed: u64,
+    threads: usize,
+    life: impl Fn(u64) -> Report + Sync,
+) -> Report {
+    let life = |seed| guarded(seed, || life(seed));
+    all(threads, seed.., life, |report| report.trials >= trials)
+}
+
 fn next(
     (numbers, report): &mut (impl Iterator<Item = u64>, Report),
     enough: &impl Fn(&Report) -> bool,

@@ -12,11 +12,7 @@ mod faults;
 mod kills;
 pub mod stress;
 
-use crate::{
-    kill::child,
-    report::Report,
-    work::{self, guarded},
-};
+use crate::{kill::child, report::Report, work};
 
 /// From so many trials on every class has to occur.
 const REQUIRED_FROM: u64 = 5_000;
@@ -56,8 +52,7 @@ const KILL_CLASSES: [&str; 6] = [
 /// Makes so many crashes on a simulated disk, on so many threads.
 #[must_use]
 pub fn crash(trials: u64, seed: u64, threads: usize) -> Report {
-    let life = |seed| guarded(seed, || crashes::of(seed));
-    let mut report = work::all(threads, seed.., life, |report| report.trials >= trials);
+    let mut report = work::lives(trials, seed, threads, crashes::of);
     if trials >= REQUIRED_FROM {
         report.require(&CLASSES);
     }
@@ -67,9 +62,8 @@ pub fn crash(trials: u64, seed: u64, threads: usize) -> Report {
 /// Kills so many processes that work on queues.
 #[must_use]
 pub fn kill(trials: u64, seed: u64) -> Report {
-    let story = |seed| guarded(seed, || kills::of(seed));
     let threads = work::processors().min(STORIES_MAX);
-    let mut report = work::all(threads, seed.., story, |report| report.trials >= trials);
+    let mut report = work::lives(trials, seed, threads, kills::of);
     if trials >= REQUIRED_FROM_KILLS {
         report.require(&KILL_CLASSES);
     }

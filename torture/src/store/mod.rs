@@ -8,10 +8,7 @@
 mod crashes;
 mod faults;
 
-use crate::{
-    report::Report,
-    work::{self, guarded},
-};
+use crate::{report::Report, work};
 
 /// From so many trials on every class has to occur.
 const REQUIRED_FROM: u64 = 1000;
@@ -34,8 +31,7 @@ const CLASSES: [&str; 11] = [
 /// Makes so many crashes on a simulated disk, on so many threads.
 #[must_use]
 pub fn crash(trials: u64, seed: u64, threads: usize) -> Report {
-    let life = |seed| guarded(seed, || crashes::of(seed));
-    let mut report = work::all(threads, seed.., life, |report| report.trials >= trials);
+    let mut report = work::lives(trials, seed, threads, crashes::of);
     if trials >= REQUIRED_FROM {
         report.require(&CLASSES);
     }
