@@ -15,9 +15,9 @@ pub(super) fn look(path: &Path) -> Result<StoreFile, Failure> {
     opened(|options| StoreFile::open_with(options, path))
 }
 
-/// For the verb that writes.
+/// For the verb that writes: checked first, so that a damaged file stays as it is, to its last byte.
 pub(super) fn open(path: &Path) -> Result<Store, Failure> {
-    opened(|options| options.open_existing(path))
+    opened(|options| options.clone().check_always().open_existing(path))
 }
 
 /// Whoever has the store open may have it for days: a lock is not waited for.
