@@ -8,7 +8,7 @@ use std::{
 
 use redb::{AccessGuard, ReadOnlyTable, ReadableTable, ReadableTableMetadata as _, Table};
 
-use super::failure::{attempt, caught, failure};
+use super::failure::{attempt, attempt_for_user, caught, failure};
 use crate::error::Result;
 
 pub(super) type Bytes = &'static [u8];
@@ -375,8 +375,15 @@ impl Bucket<'_> {
     /// })?;
     /// # Ok::<(), ringkeep::Error>(())
     /// ```
-    pub fn retain(&mut self, keep: impl FnMut(&[u8], &[u8]) -> bool) -> Result<()> {
-        attempt(self.path, || self.table.retain(keep))
+    pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8]) -> bool) -> Result<()> {
+        attempt_for_user(self.path, |is_users| {
+            self.table.retain(|key, value| {
+                is_users.set(true);
+                let is_kept = keep(key, value);
+                is_users.set(false);
+                is_kept
+            })
+        })
     }
 }
 
@@ -451,6 +458,53 @@ impl<'a> Entries<'a> {
         };
         let open = || attempt(path, || table.range::<&[u8]>((start, end)));
         Ok(Self { range: (!is_empty).then(open).transpose()?, path })
+    }
+
+    /// Shows each entry that is left to `see`, until that fails. It is faster than a loop, which
+    /// is handed entries that may outlive its round.
+    ///
+    /// # Errors
+    ///
+    /// What `see` says; [`Damaged`](crate::StoreError::Damaged),
+    /// [`Poisoned`](crate::StoreError::Poisoned); `Io`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use ringkeep::{BucketRead, Store};
+    ///
+    /// let store = Store::in_memory()?;
+    /// store.write(|tx| {
+    ///     let mut bucket = tx.bucket("names")?;
+    ///     bucket.put("en/1", "one")?;
+    ///     bucket.put("en/3", "three")?;
+    ///     bucket.put("fr/1", "un")
+    /// })?;
+    /// let mut bytes = 0;
+    /// store.read(|tx| {
+    ///     tx.bucket("names")?.prefix("en/")?.visit(|_key, value| {
+    ///         bytes += value.len();
+    ///         Ok(())
+    ///     })
+    /// })?;
+    /// assert_eq!(bytes, 8);
+    /// # Ok::<(), ringkeep::Error>(())
+    /// ```
+    pub fn visit(self, mut see: impl FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+        let Some(range) = self.range else { return Ok(()) };
+        attempt_for_user(self.path, |is_users| {
+            for entry in range {
+                let (key, value) = entry?;
+                let (key, value) = (key.value(), value.value());
+                is_users.set(true);
+                let seen = see(key, value);
+                is_users.set(false);
+                if seen.is_err() {
+                    return Ok::<_, redb::StorageError>(seen);
+                }
+            }
+            Ok(Ok(()))
+        })?
     }
 
     #[inline]

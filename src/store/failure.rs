@@ -2,8 +2,9 @@
 
 use std::{
     any::Any,
+    cell::Cell,
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::Path,
 };
 
@@ -20,6 +21,19 @@ pub(super) fn attempt<T, E: Into<redb::Error>>(
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(failure(path, error.into())),
         Err(error) => Err(error),
+    }
+}
+
+/// As `attempt`, for calls in which the user's code runs: as long as it says so, a panic is its own.
+pub(super) fn attempt_for_user<T, E: Into<redb::Error>>(
+    path: &Path,
+    call: impl FnOnce(&Cell<bool>) -> Result<T, E>,
+) -> Result<T> {
+    let is_users = Cell::new(false);
+    match catch_unwind(AssertUnwindSafe(|| call(&is_users))) {
+        Ok(outcome) => outcome.map_err(|error| failure(path, error.into())),
+        Err(panic) if is_users.get() => resume_unwind(panic),
+        Err(panic) => Err(damaged(path, &*panic)),
     }
 }
 

@@ -133,6 +133,53 @@ fn an_error_a_panic_and_a_drop_roll_back() {
 }
 
 #[test]
+fn a_panic_of_the_user_is_passed_on_and_not_taken_for_damage() {
+    fn on_purpose<R>() -> R {
+        std::panic::resume_unwind(Box::new("on purpose"))
+    }
+
+    on_each(|home| {
+        let store = home.store();
+        let put = |key: &str| store.write(|tx| tx.bucket("b")?.put(key, "value"));
+        ["1", "2", "3"].into_iter().try_for_each(put).expect("it is written");
+        let in_retain = catch_unwind(AssertUnwindSafe(|| {
+            store.write(|tx| tx.bucket("b")?.retain(|key, _| key != b"2" || on_purpose()))
+        }));
+        let in_visit = catch_unwind(AssertUnwindSafe(|| {
+            store.read(|tx| tx.bucket("b")?.iter()?.visit(|_, _| on_purpose()))
+        }));
+        for panicked in [in_retain, in_visit] {
+            let payload = panicked.expect_err("the panic goes on");
+            assert_eq!(payload.downcast_ref::<&str>(), Some(&"on purpose"));
+        }
+        assert_eq!(store.read(|tx| tx.bucket("b")?.len()).expect("a read"), 3);
+        put("4").expect("the turn is free");
+    });
+}
+
+#[test]
+fn who_is_shown_entries_is_shown_no_more_after_an_error() {
+    on_each(|home| {
+        let store = home.store();
+        store
+            .write(|tx| {
+                let mut bucket = tx.bucket("b")?;
+                (0..10_u8).try_for_each(|key| bucket.put([key], [key]))
+            })
+            .expect("it is written");
+        let mut shown = Vec::new();
+        let stopped = store.read(|tx| {
+            tx.bucket("b")?.iter()?.visit(|key, _| {
+                shown.push(key[0]);
+                if key == [3] { Err(Error::Full) } else { Ok(()) }
+            })
+        });
+        assert!(matches!(stopped, Err(Error::Full)));
+        assert_eq!(shown, [0, 1, 2, 3]);
+    });
+}
+
+#[test]
 fn a_panic_outside_of_write_rolls_back_too() {
     on_each(|home| {
         let store = home.store().clone();

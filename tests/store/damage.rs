@@ -51,6 +51,16 @@ fn read_all(tx: &ringkeep::ReadTx, sample: &Contents) -> Result<usize> {
                 }
             }
         }
+        let mut shown = 0;
+        let outcome = bucket.iter()?.visit(|key, value| {
+            shown += 1;
+            wrong += usize::from(sample.get(key).is_none_or(|kept| kept != value));
+            if shown > 10_000 { Err(Error::Full) } else { Ok(()) }
+        });
+        match outcome {
+            Err(Error::Full) => return Ok(shown),
+            outcome => outcome?,
+        }
         for (key, value) in sample {
             wrong += usize::from(bucket.get(key)?.as_deref() != Some(value));
         }

@@ -18,9 +18,10 @@ fn kept(entry: <Entries<'_> as Iterator>::Item) -> (Vec<u8>, Vec<u8>) {
     (key.to_vec(), value.to_vec())
 }
 
-/// From the front, from the back, and from both in turn.
+/// Shown, from the front, from the back, and from both in turn.
 fn check(entries: impl Fn() -> Walks, expected: &Pairs) {
-    let (forward, mut backward, mut alternating) = entries();
+    let [shown, forward, mut backward, mut alternating] = entries();
+    assert_eq!(&shown, expected);
     assert_eq!(&forward, expected);
     backward.reverse();
     assert_eq!(&backward, expected);
@@ -28,7 +29,7 @@ fn check(entries: impl Fn() -> Walks, expected: &Pairs) {
     assert_eq!(&alternating, expected);
 }
 
-type Walks = (Pairs, Pairs, Pairs);
+type Walks = [Pairs; 4];
 
 fn in_all_ways<'a>(open: impl Fn() -> Entries<'a>) -> Walks {
     let mut alternating = Vec::new();
@@ -39,7 +40,13 @@ fn in_all_ways<'a>(open: impl Fn() -> Entries<'a>) -> Walks {
         alternating.push(kept(entry));
     }
     assert!(entries.next().is_none() && entries.next_back().is_none());
-    (open().map(kept).collect(), open().rev().map(kept).collect(), alternating)
+    let mut shown = Vec::new();
+    let outcome = open().visit(|key, value| {
+        shown.push((key.to_vec(), value.to_vec()));
+        Ok(())
+    });
+    outcome.expect("it is read");
+    [shown, open().map(kept).collect(), open().rev().map(kept).collect(), alternating]
 }
 
 fn bounds(keys: &[Vec<u8>]) -> Vec<Bound<Vec<u8>>> {

@@ -35,10 +35,13 @@ impl Reader for ReadBucket<'_> {
     }
 
     fn scan(&self, prefix: &[u8], see: &mut SeeEntry<'_>) -> Result<()> {
-        for entry in self.prefix(prefix)? {
-            let (key, value) = entry?;
-            see(&key, &value)?;
-        }
-        Ok(())
+        let mut seen = Ok(());
+        self.prefix(prefix)?.visit(|key, value| {
+            if seen.is_ok() {
+                seen = see(key, value);
+            }
+            Ok(())
+        })?;
+        seen
     }
 }
