@@ -24,7 +24,8 @@ pub(super) fn attempt<T, E: Into<redb::Error>>(
     }
 }
 
-/// As `attempt`, for calls in which the user's code runs: as long as it says so, a panic is its own.
+/// As `attempt`, for calls in which the user's code runs: as long as it says so, a panic is the
+/// user's.
 pub(super) fn attempt_for_user<T, E: Into<redb::Error>>(
     path: &Path,
     call: impl FnOnce(&Cell<bool>) -> Result<T, E>,

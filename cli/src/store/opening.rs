@@ -15,7 +15,7 @@ pub(super) fn look(path: &Path) -> Result<StoreFile, Failure> {
     opened(|options| StoreFile::open_with(options, path))
 }
 
-/// For the verb that writes: checked first, so that a damaged file stays as it is, to its last byte.
+/// For the verb that writes: checked first, so that a damaged file stays as it is.
 pub(super) fn open(path: &Path) -> Result<Store, Failure> {
     opened(|options| options.clone().check_always().open_existing(path))
 }
