@@ -158,6 +158,9 @@ enum Layer {
         /// Power cuts on xfs.
         #[arg(long, default_value_t = 100)]
         xfs: u64,
+        /// Power cuts on ext4, of stores.
+        #[arg(long, default_value_t = 400)]
+        stores: u64,
         /// Of the first run of the workload; that of the next one is larger by 1.
         #[arg(long, default_value_t = 0)]
         seed: u64,
@@ -203,8 +206,8 @@ fn main() -> ExitCode {
         }
         Layer::Planted { names } => plant(names),
         #[cfg(feature = "filesystem")]
-        &Layer::Filesystem { trials, xfs, seed } => {
-            filesystem::run(&filesystem::Options { ext4: trials, xfs, seed, program: None })
+        &Layer::Filesystem { trials, xfs, stores, seed } => {
+            filesystem::run(&filesystem::Options { ext4: trials, xfs, stores, seed, program: None })
         }
         #[cfg(feature = "filesystem")]
         Layer::FilesystemWorker { mount, notes, purpose, seed } => {

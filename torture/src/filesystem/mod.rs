@@ -1,4 +1,5 @@
-//! The real kernel: a workload on ext4 and xfs, and what a power cut leaves of it.
+//! The real kernel: a workload on ext4 and xfs, and what a power cut leaves of it. Archives first;
+//! [`stores`] does the same with stores.
 //!
 //! 1. A disk in this process ([`disk`]) logs what the file system on it writes and flushes. A
 //!    worker, a process of its own, uses an archive there and notes each step in the same log.
@@ -19,6 +20,7 @@ mod mounts;
 mod note;
 mod plan;
 mod recording;
+mod stores;
 mod story;
 mod trial;
 mod worker;
@@ -48,6 +50,8 @@ pub struct Options {
     pub ext4: u64,
     /// Power cuts on xfs.
     pub xfs: u64,
+    /// Power cuts on ext4, of stores.
+    pub stores: u64,
     /// Of the first run of the workload; that of the next one is larger by 1.
     pub seed: u64,
     /// The program that does the workers' work: it calls [`work`] when its first argument is
@@ -130,6 +134,7 @@ fn try_all(
     if let Some(xfs) = &templates.xfs {
         cut_many(bench, std::slice::from_ref(xfs), options.xfs, options.seed, report)?;
     }
+    stores::cut_many(bench, &templates.ext4, options.stores, options.seed, report)?;
     let rounds = (options.ext4 / 50).clamp(3, 12);
     controls::run(bench, &templates.ext4[0], rounds, options.seed, report)?;
     eprintln!("the controls are done");
@@ -139,6 +144,9 @@ fn try_all(
     eprintln!("the full disks are done");
     if options.ext4 >= TRIALS_FEW {
         report.require(&SURE);
+    }
+    if options.stores >= TRIALS_MANY {
+        report.require(&stores::CLASSES);
     }
     if options.ext4 >= TRIALS_MANY {
         report.require(&CLASSES);

@@ -33,15 +33,18 @@ pub(super) enum Purpose {
     Look,
     /// It opens what a power cut left, and goes on; its disk is cut again.
     Again,
+    /// It commits to a store; its disk is cut later.
+    Store,
 }
 
 impl Purpose {
-    pub(super) const ALL: [(Self, &str); 5] = [
+    pub(super) const ALL: [(Self, &str); 6] = [
         (Self::Cut, "cut"),
         (Self::NeverSync, "never-sync"),
         (Self::Fault, "fault"),
         (Self::Look, "look"),
         (Self::Again, "again"),
+        (Self::Store, "store"),
     ];
 
     pub(super) fn name(self) -> &'static str {

@@ -227,9 +227,21 @@ impl Bench<'_> {
         image: &Image,
         report: &mut Report,
     ) -> io::Result<Option<Seen>> {
+        let judge = |mount: &Path, report: &mut Report| after.judge(mount, report);
+        self.judge_left(template, after.options, image, report, judge)
+    }
+
+    /// Mounts what a power cut left, and lets somebody look at it; what that one has seen there.
+    pub(super) fn judge_left<S>(
+        &self,
+        template: &Template,
+        options: &str,
+        image: &Image,
+        report: &mut Report,
+        judge: impl FnOnce(&Path, &mut Report) -> Option<S>,
+    ) -> io::Result<Option<S>> {
         let (path, at) = (self.home.join("left"), self.directory("replayed")?);
         image.save(&path)?;
-        let options = after.options;
         let mounted = match Mounted::image(&path, &at, template.file_system(), options) {
             Ok(mounted) => mounted,
             Err(error) => {
@@ -237,7 +249,7 @@ impl Bench<'_> {
                 return Ok(None);
             }
         };
-        let seen = after.judge(mounted.path(), report);
+        let seen = judge(mounted.path(), report);
         if let Err(error) = mounted.unmount() {
             report.fail(format!("the file system stays busy: {error}"));
         }

@@ -14,6 +14,7 @@ use rustix::fs::Advice;
 use super::{
     note::{Failure, Note},
     plan::{BOOTS, Plan, Purpose, archive_at},
+    stores,
 };
 use crate::form::{Form, InForm as _};
 
@@ -33,7 +34,10 @@ pub fn work(mount: &Path, notes: &Path, purpose: &str, seed: u64) -> io::Result<
         version: 0,
     };
     let mut told = worker.notes.try_clone()?;
-    let result = worker.run();
+    let result = match purpose {
+        Purpose::Store => stores::work(&worker.plan, mount, &mut told).map_err(Stop::from),
+        _ => worker.run(),
+    };
     match result {
         Ok(()) => note(&mut told, Note::End),
         // That its disk fails is what it is there for; the judge looks at how.
@@ -74,7 +78,7 @@ struct Worker {
     version: u64,
 }
 
-fn note(notes: &mut File, note: Note) -> io::Result<()> {
+pub(super) fn note(notes: &mut File, note: Note) -> io::Result<()> {
     notes.write_all_at(&note.encode(), 0)
 }
 
