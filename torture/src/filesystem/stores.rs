@@ -1,7 +1,11 @@
-//! Stores on a real file system: commits of which a number says what they do, and what a power cut
-//! leaves of them.
+//! Stores: commits of which a number says what they do, and what a power cut leaves of them.
 
-use std::{collections::BTreeMap, fs::File, io, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
 
 use ringkeep::{
     BucketRead, Error, ReadTx, Result, Store, StoreError, StoreFile, StoreOptions, WriteTx,
@@ -10,25 +14,14 @@ use ringkeep::{
 use super::{
     note::Note,
     plan::{Plan, Purpose},
-    trial::{Bench, Template, draw_moment},
+    progress::{self, Life, Progress},
+    promises::{After, Promises, Stage},
     worker::note,
 };
 use crate::report::Report;
 
-/// What must have occurred, or the cuts prove little.
-pub(super) const CLASSES: [&str; 5] = [
-    "store: no file yet",
-    "store: the last durable commit",
-    "store: a commit above durable kept",
-    "store: a commit above durable lost",
-    "store: cut in a commit",
-];
-
-/// Power cuts made out of one run of the workload.
-const CUTS_EACH: u64 = 8;
-const NAME: &str = "store";
 const BUCKETS: [&str; 2] = ["one", "other"];
-/// Where the number of the last commit is.
+/// Where the count of the commits is.
 const COUNT: &str = "count";
 
 type Contents = BTreeMap<(String, Vec<u8>), Vec<u8>>;
@@ -40,9 +33,9 @@ enum Change {
 }
 
 /// What the commit of a number does.
-fn changes(plan: &Plan, number: u64) -> Vec<Change> {
-    let mut random = fastrand::Rng::with_seed(plan.seed ^ number.rotate_left(32));
-    let one = |_| {
+fn changes(plan: &Plan, life: Life, number: u64) -> Vec<Change> {
+    let mut random = life.random(plan, number);
+    let one = |random: &mut fastrand::Rng| {
         let (bucket, key) = (BUCKETS[random.usize(..2)], vec![random.u8(..60)]);
         match random.u8(..40) {
             0 => Change::Drop(bucket),
@@ -53,25 +46,24 @@ fn changes(plan: &Plan, number: u64) -> Vec<Change> {
             }
         }
     };
-    let mut count = fastrand::Rng::with_seed(number);
-    let mut changes: Vec<Change> = (0..count.usize(1..25)).map(one).collect();
-    changes.push(Change::Put(COUNT, vec![], number.to_be_bytes().to_vec()));
+    let mut changes: Vec<_> = (0..random.usize(1..25)).map(|_| one(&mut random)).collect();
+    changes.push(Change::Put(COUNT, vec![], (number + 1).to_be_bytes().to_vec()));
     changes
 }
 
-fn commit(store: &Store, plan: &Plan, number: u64) -> Result<()> {
+fn commit(store: &Store, changes: Vec<Change>) -> Result<()> {
     let make = |tx: &WriteTx, change: Change| match change {
         Change::Put(bucket, key, value) => tx.bucket(bucket)?.put(key, value),
         Change::Remove(bucket, key) => tx.bucket(bucket)?.remove(key).map(drop),
         Change::Drop(bucket) => tx.drop_bucket(bucket).map(drop),
     };
-    store.write(|tx| changes(plan, number).into_iter().try_for_each(|change| make(tx, change)))
+    store.write(|tx| changes.into_iter().try_for_each(|change| make(tx, change)))
 }
 
 /// What a store holds after so many commits.
-fn contents_after(plan: &Plan, commits: u64) -> Contents {
+fn contents_after(plan: &Plan, life: Life, commits: u64) -> Contents {
     let mut contents = Contents::new();
-    for change in (1..=commits).flat_map(|number| changes(plan, number)) {
+    for change in (0..commits).flat_map(|number| changes(plan, life, number)) {
         match change {
             Change::Put(bucket, key, value) => {
                 contents.insert((bucket.into(), key), value);
@@ -96,19 +88,35 @@ fn contents(tx: &ReadTx) -> Result<Contents> {
     Ok(contents)
 }
 
+/// Commits in a store.
+fn count(contents: &Contents) -> u64 {
+    let count = contents.get(&(COUNT.into(), vec![]));
+    let bytes = count.and_then(|bytes| bytes.as_slice().try_into().ok());
+    bytes.map_or(0, u64::from_be_bytes)
+}
+
 fn options(plan: &Plan) -> StoreOptions {
-    StoreOptions::new().sync(plan.policy).cache_bytes(256 << 10).lock_wait(Duration::ZERO)
+    StoreOptions::new().sync(plan.policy).cache_bytes(256 << 10)
+}
+
+fn path_at(mount: &Path) -> PathBuf {
+    mount.join("store")
 }
 
 /// The worker's part: commits, syncs, closes and compactions, each noted before and after.
-pub(super) fn work(plan: &Plan, mount: &Path, notes: &mut File) -> io::Result<()> {
-    let (options, path) = (options(plan), mount.join(NAME));
-    let mut random = fastrand::Rng::with_seed(!plan.seed);
-    note(notes, Note::Creating)?;
+pub(super) fn work(
+    plan: &Plan,
+    mount: &Path,
+    notes: &File,
+    mut random: fastrand::Rng,
+) -> io::Result<()> {
+    let (options, path) = (options(plan), path_at(mount));
+    note(notes, if plan.goes_on() { Note::Opening } else { Note::Creating })?;
     let mut store = options.open(&path)?;
     note(notes, Note::Created)?;
-    let mut next = 1;
-    for _ in 0..plan.steps / 2 {
+    let mut next = count(&store.read(contents)?);
+    let life = Life::of(plan, next);
+    for _ in 0..plan.steps {
         match random.u8(..20) {
             0 => {
                 note(notes, Note::Other)?;
@@ -117,7 +125,7 @@ pub(super) fn work(plan: &Plan, mount: &Path, notes: &mut File) -> io::Result<()
             1 => {
                 note(notes, Note::Closing)?;
                 drop(store);
-                note(notes, Note::Done { next, durable: next - 1 })?;
+                note(notes, Note::Closed)?;
                 note(notes, Note::Opening)?;
                 store = options.open_existing(&path)?;
             }
@@ -127,132 +135,84 @@ pub(super) fn work(plan: &Plan, mount: &Path, notes: &mut File) -> io::Result<()
             }
             _ => {
                 note(notes, Note::Append { first: next, count: 1 })?;
-                commit(&store, plan, next)?;
+                commit(&store, changes(plan, life, next))?;
                 next += 1;
             }
         }
-        let unsynced = store.stats()?.unsynced_commits;
-        note(notes, Note::Done { next, durable: next - 1 - unsynced })?;
+        let durable = next - store.stats()?.unsynced_commits;
+        note(notes, Note::Done { next, durable })?;
     }
     note(notes, Note::Closing)?;
     drop(store);
     note(notes, Note::Closed)
 }
 
-/// What the notes before a moment promise.
-#[derive(Debug, Default)]
-struct Promise {
-    is_made: bool,
-    /// The last commit that was begun, the last that has returned, and the last durable one.
-    begun: u64,
-    returned: u64,
-    durable: u64,
-}
+/// What was promised of a store.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Commits(Progress);
 
-impl Promise {
-    fn of(notes: impl Iterator<Item = Note>) -> Self {
-        let mut promise = Self::default();
-        for note in notes {
-            match note {
-                Note::Created => promise.is_made = true,
-                Note::Append { first, .. } => promise.begun = first,
-                Note::Done { next, durable } => {
-                    (promise.returned, promise.durable) = (next - 1, durable);
-                }
-                Note::Closed => promise.durable = promise.begun,
-                _ => {}
-            }
-        }
-        promise
+impl Promises for Commits {
+    const WORKERS: [Purpose; 2] = [Purpose::Store, Purpose::StoreAgain];
+    const NAME: &str = "store";
+    const CLASSES: &[&[&str]] = &[&progress::CLASSES];
+    /// How many commits are there.
+    type Seen = u64;
+
+    fn tell(&mut self, note: Note, plan: &Plan) {
+        self.0.tell(note, plan);
     }
 
-    /// Looks at what is left, opens it, and goes on.
-    fn judge(&self, plan: &Plan, mount: &Path, report: &mut Report) -> Result<()> {
-        let (options, path) = (options(plan), mount.join(NAME));
-        let looked = match StoreFile::open_with(&options, &path) {
-            Ok(file) => file.read(contents)?,
-            Err(Error::Store(StoreError::NotFound { .. })) if !self.is_made => {
-                report.count("store: no file yet");
-                Contents::new()
+    fn survived(&self, &commits: &u64, _: &Plan) -> Self {
+        Self(Progress::survived(commits))
+    }
+
+    fn stage(&self) -> Stage {
+        self.0.stage
+    }
+
+    fn violations(&self) -> &[String] {
+        &self.0.violations
+    }
+
+    fn judge(&self, after: &After<'_>, mount: &Path, report: &mut Report) -> Option<u64> {
+        self.look(after.plan, mount, report).unwrap_or_else(|error| {
+            report.fail(format!("{error}: {self:?}"));
+            None
+        })
+    }
+}
+
+impl Commits {
+    /// Reads the file from outside, opens the store, and goes on.
+    fn look(&self, plan: &Plan, mount: &Path, report: &mut Report) -> Result<Option<u64>> {
+        let (options, path, life) = (options(plan), path_at(mount), self.0.life);
+        let seen = match StoreFile::open_with(&options, &path) {
+            Ok(file) => Some(file.read(contents)?),
+            Err(Error::Store(StoreError::NotFound { .. })) => {
+                self.0.judge_absence(report);
+                None
             }
             Err(error) => return Err(error),
         };
         let store = options.open(&path)?;
         let found = store.read(contents)?;
-        if looked != found {
-            report.fail("whoever looks at the store finds something else");
+        if found != seen.clone().unwrap_or_default() {
+            report.fail("whoever looks at the file finds something else");
         }
-        let number = found.get(&(COUNT.into(), vec![]));
-        let number = number.and_then(|bytes| bytes.as_slice().try_into().ok());
-        let number = number.map_or(0, u64::from_be_bytes);
-        if !(self.durable..=self.begun).contains(&number) {
-            report.fail(format!("commit {number} is the last one: {self:?}"));
+        let next = count(&found);
+        self.0.judge(next, report);
+        if found != contents_after(plan, life, next) {
+            report.fail(format!("commit {next} is not there as a whole"));
         }
-        if found != contents_after(plan, number) {
-            report.fail(format!("commit {number} is not there as a whole"));
-        }
-        self.count(number, report);
         if store.verify()?.repaired {
-            report.fail("pages were lost");
+            report.fail("a check has to repair it");
         }
-        commit(&store, plan, number + 1)?;
+        commit(&store, changes(plan, life, next))?;
         drop(store);
         let again = options.open_existing(&path)?.read(contents)?;
-        if again != contents_after(plan, number + 1) {
+        if again != contents_after(plan, life, next + 1) {
             report.fail("what was committed later is not there");
         }
-        Ok(())
+        Ok(seen.map(|_| next))
     }
-
-    fn count(&self, number: u64, report: &mut Report) {
-        if number == self.durable {
-            report.count("store: the last durable commit");
-        } else {
-            report.count("store: a commit above durable kept");
-        }
-        if number < self.returned {
-            report.count("store: a commit above durable lost");
-        }
-        if self.begun > self.returned {
-            report.count("store: cut in a commit");
-        }
-    }
-}
-
-/// Runs the workload on stores, and cuts each run many times.
-pub(super) fn cut_many(
-    bench: &Bench<'_>,
-    templates: &[Template],
-    trials: u64,
-    first_seed: u64,
-    report: &mut Report,
-) -> io::Result<()> {
-    for seed in first_seed..first_seed + trials.div_ceil(CUTS_EACH) {
-        let plan = Plan::draw(Purpose::Store, seed);
-        let template = &templates[usize::try_from(seed).unwrap_or(0) % templates.len()];
-        let mut found = Report::default();
-        let (recording, options) = bench.record(template, &plan, &mut found)?;
-        for cut in 0..CUTS_EACH {
-            let mut random = fastrand::Rng::with_seed(seed.rotate_left(32) ^ cut);
-            let moment = draw_moment(&recording, &mut random);
-            let promise = Promise::of(recording.notes(moment));
-            let left = recording.cut(moment, &mut random);
-            let known = found.violations.len();
-            let judge = |mount: &Path, report: &mut Report| {
-                promise.judge(&plan, mount, report).unwrap_or_else(|error| {
-                    report.fail(format!("{error}: {promise:?}"));
-                });
-                Some(())
-            };
-            bench.judge_left(template, options, &left.image, &mut found, judge)?;
-            found.trials += 1;
-            found.count("store cut");
-            for violation in &mut found.violations[known..] {
-                violation.insert_str(0, &format!("store seed {seed} cut {cut} ({options}): "));
-            }
-        }
-        report.join(found);
-    }
-    eprintln!("the stores are done");
-    Ok(())
 }
