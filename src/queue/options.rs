@@ -393,6 +393,14 @@ impl<C> QueueOptions<C> {
         self
     }
 
+    /// As `WriteOptions::boot_id`.
+    #[cfg(feature = "test-util")]
+    #[must_use]
+    pub fn boot_id(mut self, boot: [u64; 2]) -> Self {
+        self.disk = self.disk.booted_as(boot);
+        self
+    }
+
     /// Opens the queue in a directory of its own, or makes both.
     ///
     /// # Errors

@@ -148,16 +148,22 @@ enum Layer {
         #[arg(value_parser = PossibleValuesParser::new(planted::BUGS.map(|bug| bug.0)))]
         names: Vec<String>,
     },
-    /// Power cuts on real file systems, disks that fail, and full ones (F2, F3, F5). As root, with
-    /// FUSE and loop devices.
+    /// Power cuts on real file systems, under rings, stores and queues, disks that fail, and full
+    /// ones (F2, F3, F5). As root, with FUSE and loop devices.
     #[cfg(feature = "filesystem")]
     Filesystem {
-        /// Power cuts on ext4.
+        /// Power cuts on ext4, of rings.
         #[arg(long, default_value_t = 1_000)]
         trials: u64,
-        /// Power cuts on xfs.
+        /// Power cuts on xfs, of each kind that is tried on ext4.
         #[arg(long, default_value_t = 100)]
         xfs: u64,
+        /// Power cuts on ext4, of stores.
+        #[arg(long, default_value_t = 400)]
+        stores: u64,
+        /// Power cuts on ext4, of queues.
+        #[arg(long, default_value_t = 400)]
+        queues: u64,
         /// Of the first run of the workload; that of the next one is larger by 1.
         #[arg(long, default_value_t = 0)]
         seed: u64,
@@ -203,8 +209,9 @@ fn main() -> ExitCode {
         }
         Layer::Planted { names } => plant(names),
         #[cfg(feature = "filesystem")]
-        &Layer::Filesystem { trials, xfs, seed } => {
-            filesystem::run(&filesystem::Options { ext4: trials, xfs, seed, program: None })
+        &Layer::Filesystem { trials: ext4, xfs, stores, queues, seed } => {
+            let program = None;
+            filesystem::run(&filesystem::Options { ext4, xfs, stores, queues, seed, program })
         }
         #[cfg(feature = "filesystem")]
         Layer::FilesystemWorker { mount, notes, purpose, seed } => {

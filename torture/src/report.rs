@@ -59,6 +59,15 @@ impl Report {
         }
     }
 
+    /// Says where its violations occurred.
+    #[must_use]
+    pub fn at(mut self, place: &str) -> Self {
+        for violation in &mut self.violations {
+            violation.insert_str(0, &format!("{place}: "));
+        }
+        self
+    }
+
     /// Takes in what another one found.
     pub fn join(&mut self, other: Self) {
         self.trials += other.trials;

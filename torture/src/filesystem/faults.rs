@@ -8,9 +8,10 @@ use super::{
     mounts::signal_of,
     note::{Failure, Note},
     plan::{BOOTS, Plan, Purpose},
+    promises::{After, Promises as _},
     recording::Recording,
     story::Story,
-    trial::{After, Bench, Stand, Template},
+    trial::{Bench, Stand, Template},
 };
 use crate::{form::Form, report::Report};
 
@@ -30,10 +31,7 @@ pub(super) fn run(
         let mut found = Report::default();
         fail_writes(bench, template, seed, &mut found)?;
         fail_reads(bench, template, seed, &mut found)?;
-        for violation in &mut found.violations {
-            violation.insert_str(0, &format!("fault seed {seed}: "));
-        }
-        report.join(found);
+        report.join(found.at(&format!("fault seed {seed}")));
     }
     Ok(())
 }
@@ -62,9 +60,9 @@ fn fail_writes(
     stand.disk.set_faults(Faults::default());
     judge_worker(&plan, &recording, &output, occurred, report);
     let story = Story::of(recording.notes(recording.entries.len()), &plan);
-    let after = After::new(&plan, &story, stand.options, BOOTS[1], &mut random);
+    let after = After::new(&plan, stand.options, BOOTS[1], &mut random);
     let before = report.violations.len();
-    bench.check(template, &after, &stand.disk.image(), report)?;
+    bench.check(template, &story, &after, &stand.disk.image(), report)?;
     for violation in &mut report.violations[before..] {
         violation.insert_str(0, &format!("{faults:?} {:?} {}: ", plan.form, stand.options));
     }
@@ -161,7 +159,7 @@ fn fail_reads(
         (true, false) => "a disk that fails reads was not noticed",
         (false, _) => "no read failed",
     });
-    let after = After::new(&plan, &story, stand.options, BOOTS[1], &mut random);
-    bench.check(template, &after, &stand.disk.image(), report)?;
+    let after = After::new(&plan, stand.options, BOOTS[1], &mut random);
+    bench.check(template, &story, &after, &stand.disk.image(), report)?;
     Ok(())
 }

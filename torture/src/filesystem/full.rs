@@ -52,10 +52,7 @@ fn fill(mount: &Path, form: Form, shards: u32, place: &str, report: &mut Report)
     if let Err(error) = work_on_a_full_disk(mount, form, shards, &mut found) {
         found.fail(error.to_string());
     }
-    for violation in &mut found.violations {
-        violation.insert_str(0, &format!("full {place}: "));
-    }
-    report.join(found);
+    report.join(found.at(&format!("full {place}")));
 }
 
 fn options(form: Form, shards: u32, capacity: u64) -> RingOptions {

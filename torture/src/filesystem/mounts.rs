@@ -30,7 +30,7 @@ pub(super) fn what_is_missing() -> Option<String> {
             return Some(format!("{device} cannot be opened: {error}"));
         }
     }
-    let programs = ["mount", "mkfs.ext4", "mkfs.xfs", "timeout"];
+    let programs = ["mount", "mkfs.ext4", "timeout"];
     let is_there = |name: &&str| PATH.split(':').any(|place| Path::new(place).join(name).exists());
     programs.iter().find(|name| !is_there(name)).map(|name| format!("there is no {name}"))
 }

@@ -1,14 +1,16 @@
-//! What a worker tells about its archive, in order with what its disk logs.
+//! What a worker tells about its work, in order with what its disk logs.
 
 /// Bytes of a note.
 pub(super) const NOTE_BYTES: usize = 32;
 
 /// A step that begins, or its end. A note is in the log before the call that made it returns.
+///
+/// Those of a ring; a store and a queue use some of them, for commits and items.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Note {
     /// The archive is about to be made.
     Creating,
-    /// It was made, and is open.
+    /// It is there, and open.
     Created,
     /// So many records are about to be appended.
     Append { first: u64, count: u64 },
@@ -18,7 +20,7 @@ pub(super) enum Note {
     Jump { id: u64 },
     /// A record is about to get other content.
     Update { id: u64, version: u64 },
-    /// A record is about to be deleted.
+    /// A record is about to be deleted, or an item acknowledged.
     Delete { id: u64 },
     /// A step without content of its own: a flush, a write-back, a sync.
     Other,
@@ -34,6 +36,8 @@ pub(super) enum Note {
     Failed { error: Failure },
     /// All is done.
     End,
+    /// Items below this number were acknowledged before a sync that has returned.
+    Settled { below: u64 },
 }
 
 /// What an operation failed with.
@@ -66,6 +70,7 @@ impl Note {
             Self::Opening => [11, 0, 0],
             Self::Failed { error } => [12, error as u64, 0],
             Self::End => [13, 0, 0],
+            Self::Settled { below } => [14, below, 0],
         };
         let mut bytes = [0; NOTE_BYTES];
         for (place, word) in bytes.chunks_exact_mut(8).zip(words) {
@@ -95,6 +100,7 @@ impl Note {
             11 => Self::Opening,
             12 => Self::Failed { error: *FAILURES.get(usize::try_from(a).ok()?)? },
             13 => Self::End,
+            14 => Self::Settled { below: a },
             _ => return None,
         })
     }
@@ -120,6 +126,7 @@ mod tests {
             Note::Closed,
             Note::Opening,
             Note::End,
+            Note::Settled { below: 5 },
         ];
         notes.extend(FAILURES.map(|error| Note::Failed { error }));
         for note in notes {

@@ -33,15 +33,27 @@ pub(super) enum Purpose {
     Look,
     /// It opens what a power cut left, and goes on; its disk is cut again.
     Again,
+    /// It commits to a store; its disk is cut later.
+    Store,
+    /// The same, on what a power cut left.
+    StoreAgain,
+    /// It pushes to a queue, receives and acknowledges; its disk is cut later.
+    Queue,
+    /// The same, on what a power cut left.
+    QueueAgain,
 }
 
 impl Purpose {
-    pub(super) const ALL: [(Self, &str); 5] = [
+    pub(super) const ALL: [(Self, &str); 9] = [
         (Self::Cut, "cut"),
         (Self::NeverSync, "never-sync"),
         (Self::Fault, "fault"),
         (Self::Look, "look"),
         (Self::Again, "again"),
+        (Self::Store, "store"),
+        (Self::StoreAgain, "store-again"),
+        (Self::Queue, "queue"),
+        (Self::QueueAgain, "queue-again"),
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -80,7 +92,7 @@ impl Plan {
             3 => SyncPolicy::Always,
             _ => SyncPolicy::EveryRecords(7),
         };
-        Self {
+        let mut plan = Self {
             seed,
             purpose,
             policy,
@@ -89,7 +101,16 @@ impl Plan {
             capacity,
             shards: random.u32(1..=3),
             steps: random.u64(20..140),
+        };
+        if plan.goes_on() {
+            plan.steps /= 8;
         }
+        plan
+    }
+
+    /// Whether the worker finds what a power cut left.
+    pub(super) fn goes_on(&self) -> bool {
+        matches!(self.purpose, Purpose::Again | Purpose::StoreAgain | Purpose::QueueAgain)
     }
 
     pub(super) fn policy_class(&self) -> &'static str {

@@ -3,30 +3,25 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
+    path::Path,
 };
 
 use ringkeep::{Read, Result, Ring};
 
-use super::{note::Note, plan::Plan, worker::syncs_each};
+use super::{
+    note::Note,
+    plan::{Plan, Purpose},
+    promises::{After, Promises, Stage},
+    rings,
+    worker::syncs_each,
+};
 use crate::report::Report;
 
 /// What an id may hold: the payload of a version, or nothing because it was skipped or deleted.
 type Content = Option<u64>;
 
-/// How far the archive had come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Stage {
-    #[default]
-    Nothing,
-    Creating,
-    Running,
-    Closing,
-    Closed,
-    Opening,
-}
-
 /// What the notes before a moment say.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Story {
     pub(super) stage: Stage,
     /// Contents that an id may have; the last one is in the page cache.
@@ -51,21 +46,17 @@ pub(super) struct Seen {
     pub(super) reads: BTreeMap<u64, Read<Vec<u8>>>,
 }
 
-impl Story {
-    pub(super) fn of(notes: impl Iterator<Item = Note>, plan: &Plan) -> Self {
-        Self::default().then(notes, plan)
-    }
+impl Promises for Story {
+    const WORKERS: [Purpose; 2] = [Purpose::Cut, Purpose::Again];
+    const NAME: &str = "ring";
+    const CLASSES: &[&[&str]] = &[
+        &["records lost above durable", "served above durable", "served below durable"],
+        &["mapped", "by position", "windowed"],
+    ];
+    type Seen = Seen;
 
-    /// Goes on with these notes.
-    pub(super) fn then(mut self, notes: impl Iterator<Item = Note>, plan: &Plan) -> Self {
-        for note in notes {
-            self.tell(note, plan);
-        }
-        self
-    }
-
-    /// The story of an archive of which a power cut left this: it stays, as if it were closed.
-    pub(super) fn survived(&self, seen: &Seen, plan: &Plan) -> Self {
+    /// It stays, as if it were closed.
+    fn survived(&self, seen: &Seen, plan: &Plan) -> Self {
         let mut story = Self { stage: Stage::Closed, ..Self::default() };
         (story.handed, story.durable) = (seen.ids.end, seen.ids.end);
         story.dropped = match self.pending {
@@ -91,9 +82,8 @@ impl Story {
     }
 
     fn tell(&mut self, note: Note, plan: &Plan) {
+        self.stage = self.stage.then(note);
         match note {
-            Note::Creating => self.stage = Stage::Creating,
-            Note::Created => self.stage = Stage::Running,
             Note::Append { first, count } => self.attempt((first..first + count).map(new)),
             Note::Gap { first, id } => {
                 self.attempt((first..id).map(|id| (id, None)).chain([new(id)]));
@@ -101,20 +91,34 @@ impl Story {
             Note::Jump { id } => self.attempt([new(id)].into_iter()),
             Note::Update { id, version } => self.attempt([(id, Some(version))].into_iter()),
             Note::Delete { id } => self.attempt([(id, None)].into_iter()),
-            Note::Other => {}
+            Note::Closed => self.synced(self.handed),
+            Note::Creating
+            | Note::Created
+            | Note::Closing
+            | Note::Opening
+            | Note::Other
+            | Note::Settled { .. } => {}
             // The step that failed stays the one that has not returned.
             Note::Failed { .. } | Note::End => return,
             Note::Done { next, durable } => return self.done(next, durable, plan),
-            Note::Closing => self.stage = Stage::Closing,
-            Note::Closed => {
-                self.stage = Stage::Closed;
-                self.synced(self.handed);
-            }
-            Note::Opening => self.stage = Stage::Opening,
         }
         self.pending = Some(note);
     }
 
+    fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    fn judge(&self, after: &After<'_>, mount: &Path, report: &mut Report) -> Option<Seen> {
+        rings::judge(self, after, mount, report)
+    }
+
+    fn violations(&self) -> &[String] {
+        &self.violations
+    }
+}
+
+impl Story {
     fn attempt(&mut self, contents: impl Iterator<Item = (u64, Content)>) {
         for (id, content) in contents {
             self.versions.entry(id).or_default().push(content);
@@ -123,7 +127,6 @@ impl Story {
 
     /// A step has returned.
     fn done(&mut self, next: u64, durable: u64, plan: &Plan) {
-        self.stage = Stage::Running;
         let expected = match self.pending.take() {
             Some(Note::Append { first, count }) => first + count,
             Some(Note::Gap { id, .. }) => id + 1,
@@ -179,7 +182,7 @@ impl Story {
     /// # Errors
     ///
     /// What could not be read.
-    pub(super) fn judge(&self, ring: &Ring, plan: &Plan, report: &mut Report) -> Result<Seen> {
+    pub(super) fn judge_ring(&self, ring: &Ring, plan: &Plan, report: &mut Report) -> Result<Seen> {
         let (oldest, next, durable) = (ring.oldest()?, ring.next_id()?, ring.durable()?);
         self.judge_bounds(oldest..next, durable, plan, report);
         let mut seen = Seen { ids: oldest..next, reads: BTreeMap::new() };

@@ -1,25 +1,19 @@
-//! One run of the workload on a file system, and many power cuts out of its log.
+//! A file system on a disk, a worker that uses it, and a mount of what a power cut left.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-use ringkeep::{Error, Producer, ReadOptions, WriteOptions};
-
 use super::{
     disk::Disk,
     image::Image,
     mounts::{Mounted, finish, succeed},
-    note::Note,
-    plan::{BOOTS, Plan, archive_at},
-    recording::{Left, Recording},
-    story::{Seen, Stage, Story},
+    plan::Plan,
+    promises::{After, Promises},
+    recording::Recording,
 };
-use crate::{
-    form::{Form, InForm as _},
-    report::Report,
-};
+use crate::report::Report;
 
 /// A file system to be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,15 +45,15 @@ pub(super) struct Bench<'a> {
 const JOURNAL: [u8; 8] = [0xC0, 0x3B, 0x39, 0x98, 0, 0, 0, 4];
 
 impl Template {
-    /// Makes a file system: `size` as for `truncate`.
+    /// Makes a file system, and mounts it once.
     pub(super) fn make(
-        home: &Path,
+        bench: &Bench<'_>,
         kind: Kind,
         bytes: u64,
         arguments: &[&str],
         options: &'static [&'static str],
     ) -> io::Result<Self> {
-        let path = home.join("template");
+        let path = bench.home.join("template");
         fs::File::create(&path)?.set_len(bytes)?;
         let file = path.to_string_lossy();
         let program = if kind == Kind::Ext4 { "mkfs.ext4" } else { "mkfs.xfs" };
@@ -67,7 +61,10 @@ impl Template {
         let image = Image::load(&path)?;
         fs::remove_file(&path)?;
         let journal_at = journal_of(&image);
-        Ok(Self { kind, image, options, journal_at })
+        let template = Self { kind, image, options, journal_at };
+        // Where this fails, the machine cannot do it.
+        drop(Stand::set_up(bench, &template, &mut fastrand::Rng::with_seed(0))?);
+        Ok(template)
     }
 
     pub(super) fn file_system(&self) -> &'static str {
@@ -82,7 +79,7 @@ impl Template {
     }
 
     /// Whether mounting it makes the journal's transactions good.
-    fn has_transactions(&self, image: &Image) -> bool {
+    pub(super) fn has_transactions(&self, image: &Image) -> bool {
         let mut start = [0; 4];
         if let Some(at) = self.journal_at {
             image.read(at + 28, &mut start);
@@ -219,179 +216,29 @@ impl Bench<'_> {
         Ok(recording)
     }
 
-    /// Mounts what a power cut left, and judges the archive in it; what a reader has seen there.
-    pub(super) fn check(
+    /// Mounts what a power cut left, and judges it; what a reader has seen there.
+    pub(super) fn check<P: Promises>(
         &self,
         template: &Template,
+        promises: &P,
         after: &After<'_>,
         image: &Image,
         report: &mut Report,
-    ) -> io::Result<Option<Seen>> {
+    ) -> io::Result<Option<P::Seen>> {
         let (path, at) = (self.home.join("left"), self.directory("replayed")?);
         image.save(&path)?;
-        let options = after.options;
-        let mounted = match Mounted::image(&path, &at, template.file_system(), options) {
+        let mounted = match Mounted::image(&path, &at, template.file_system(), after.options) {
             Ok(mounted) => mounted,
             Err(error) => {
                 report.fail(format!("the kernel does not mount what is left: {error}"));
                 return Ok(None);
             }
         };
-        let seen = after.judge(mounted.path(), report);
+        let seen = promises.judge(after, mounted.path(), report);
         if let Err(error) = mounted.unmount() {
             report.fail(format!("the file system stays busy: {error}"));
         }
         fs::remove_file(path)?;
         Ok(seen)
     }
-}
-
-/// A moment after a failure: what was promised before it, and how it is looked at.
-#[derive(Debug)]
-pub(super) struct After<'a> {
-    plan: &'a Plan,
-    story: &'a Story,
-    /// Of the mount.
-    pub(super) options: &'static str,
-    boot: [u64; 2],
-    reader: Form,
-    writer: Form,
-}
-
-impl<'a> After<'a> {
-    /// In that boot, by any form.
-    pub(super) fn new(
-        plan: &'a Plan,
-        story: &'a Story,
-        options: &'static str,
-        boot: [u64; 2],
-        random: &mut fastrand::Rng,
-    ) -> Self {
-        let (reader, writer) = (Form::draw(random), Form::draw(random));
-        Self { plan, story, options, boot, reader, writer }
-    }
-
-    /// A reader looks, then a producer goes on, then a reader looks again.
-    fn judge(&self, mount: &Path, report: &mut Report) -> Option<Seen> {
-        let path = archive_at(mount);
-        let done = match self.read_options().open(&path) {
-            Ok(ring) => self.go_on(&path, &ring, report).map(Some),
-            Err(Error::NotFound { .. }) => self.judge_absence(&path, report).map(|()| None),
-            Err(error) => Err(error),
-        };
-        done.unwrap_or_else(|error| {
-            report.fail(format!("R1 {error}"));
-            None
-        })
-    }
-
-    fn read_options(&self) -> ReadOptions {
-        ReadOptions::new().boot_id(self.boot).in_form(self.reader)
-    }
-
-    /// There is no archive: it had not been created, and can be now.
-    fn judge_absence(&self, path: &Path, report: &mut Report) -> ringkeep::Result<()> {
-        match self.story.stage {
-            Stage::Nothing | Stage::Creating => report.count("no archive yet"),
-            stage => report.fail(format!("R1 the archive is gone, {stage:?}")),
-        }
-        let mut producer = self.plan.options().boot_id(self.boot).create(path)?;
-        self.append(&mut producer, 3)?;
-        Ok(producer.close()?)
-    }
-
-    fn go_on(
-        &self,
-        path: &Path,
-        ring: &ringkeep::Ring,
-        report: &mut Report,
-    ) -> ringkeep::Result<Seen> {
-        let before = self.story.judge(ring, self.plan, report)?;
-        let options = WriteOptions::new().boot_id(self.boot);
-        let mut producer = options.in_form(self.writer).open(path)?;
-        let opened = self.story.judge(&producer.ring(), self.plan, &mut Report::default())?;
-        before.compare(&opened, "once it is open for write", report);
-        let next = opened.ids.end;
-        let new = next..next + self.append(&mut producer, 5)?;
-        // A boot later, cleanly closed.
-        producer.close()?;
-        let ring = ReadOptions::new().boot_id(BOOTS[0]).open(path)?;
-        let mut last = Seen { ids: ring.oldest()?..ring.next_id()?, ..Seen::default() };
-        for id in last.ids.clone() {
-            last.reads.insert(id, ring.read(id)?);
-        }
-        opened.compare(&last, "after a clean close", report);
-        for id in new.start.max(last.ids.start)..new.end {
-            if ring.read(id)?.record().ok() != Some(self.plan.payload(id, 0)) {
-                report.fail(format!("R3 id {id} was appended after the crash, and is not there"));
-            }
-        }
-        let verified = ring.verify(|_| {})?;
-        if verified.corrupt > 0 || ring.durable()? != new.end {
-            report.fail(format!("R5 after a clean close: {verified:?}"));
-        }
-        Ok(before)
-    }
-
-    /// Appends a few records, and says how many.
-    fn append(&self, producer: &mut Producer, count: u64) -> ringkeep::Result<u64> {
-        for _ in 0..count {
-            let id = producer.ring().next_id()?;
-            producer.append(&self.plan.payload(id, 0))?;
-        }
-        Ok(count)
-    }
-}
-
-/// What happened in a cut, by class.
-pub(super) fn count_cut(
-    template: &Template,
-    plan: &Plan,
-    story: &Story,
-    left: &Left,
-    report: &mut Report,
-) {
-    report.trials += 1;
-    report.count(template.file_system());
-    report.count(plan.policy_class());
-    report.count(plan.form.name());
-    report.count(match story.stage {
-        Stage::Nothing | Stage::Creating => "cut while creating",
-        Stage::Running => "cut while running",
-        Stage::Closing => "cut while closing",
-        Stage::Closed => "cut at rest",
-        Stage::Opening => "cut while opening",
-    });
-    if template.has_transactions(&left.image) {
-        report.count("journal replayed");
-    }
-    report.add("sectors kept", left.sectors_kept);
-    report.add("sectors gone", left.sectors_gone);
-    if left.sectors_gone > 0 && left.sectors_kept > 0 {
-        report.count("some of the unsynced writes kept");
-    }
-}
-
-/// Draws a moment: anywhere, or before a flush that has something to do, or where little time is
-/// spent.
-pub(super) fn draw_moment(recording: &Recording, random: &mut fastrand::Rng) -> usize {
-    let end = recording.entries.len();
-    let any = |moments: Vec<usize>, random: &mut fastrand::Rng| {
-        (!moments.is_empty()).then(|| moments[random.usize(..moments.len())])
-    };
-    let created = recording.moments_of(|note| note == Note::Created);
-    let created = created.first().copied().unwrap_or(0);
-    let drawn = match random.u8(..12) {
-        0 if created > 0 => Some(random.usize(..=created)),
-        1 => any(recording.moments_of(|note| note == Note::Closing), random).map(|from| {
-            let mut closed = recording.moments_of(|note| note == Note::Closed).into_iter();
-            random.usize(from..=closed.find(|&at| at > from).unwrap_or(end))
-        }),
-        2 => any(recording.moments_of(|note| note == Note::Opening), random)
-            .map(|from| random.usize(from..=(from + 12).min(end))),
-        3..9 => any(recording.flushes(), random)
-            .map(|flush| random.usize(recording.flushed_before(flush)..=flush)),
-        _ => None,
-    };
-    drawn.unwrap_or_else(|| random.usize(created..=end))
 }

@@ -1,5 +1,5 @@
-//! The process that uses an archive on a disk under test. It notes each step before and after, in
-//! the disk's own log, and decides by its seed alone.
+//! The process that uses a ring, a store or a queue on a disk under test. It notes each step before
+//! and after, in the disk's own log, and decides by its seed alone.
 
 use std::{
     fs::{File, OpenOptions},
@@ -14,6 +14,7 @@ use rustix::fs::Advice;
 use super::{
     note::{Failure, Note},
     plan::{BOOTS, Plan, Purpose, archive_at},
+    queues, stores,
 };
 use crate::form::{Form, InForm as _};
 
@@ -32,10 +33,19 @@ pub fn work(mount: &Path, notes: &Path, purpose: &str, seed: u64) -> io::Result<
         random: fastrand::Rng::with_seed(!seed ^ (purpose as u64).rotate_right(8)),
         version: 0,
     };
-    let mut told = worker.notes.try_clone()?;
-    let result = worker.run();
+    let told = worker.notes.try_clone()?;
+    let Worker { plan, random, .. } = &worker;
+    let result = match purpose {
+        Purpose::Store | Purpose::StoreAgain => {
+            stores::work(plan, mount, &told, random.clone()).map_err(Stop::from)
+        }
+        Purpose::Queue | Purpose::QueueAgain => {
+            queues::work(plan, mount, &told, random.clone()).map_err(Stop::from)
+        }
+        _ => worker.run(),
+    };
     match result {
-        Ok(()) => note(&mut told, Note::End),
+        Ok(()) => note(&told, Note::End),
         // That its disk fails is what it is there for; the judge looks at how.
         Err(Stop::Ring(error)) if purpose == Purpose::Fault => {
             eprintln!("{error}");
@@ -74,13 +84,13 @@ struct Worker {
     version: u64,
 }
 
-fn note(notes: &mut File, note: Note) -> io::Result<()> {
+pub(super) fn note(notes: &File, note: Note) -> io::Result<()> {
     notes.write_all_at(&note.encode(), 0)
 }
 
 impl Worker {
     fn note(&mut self, what: Note) -> Result<(), Stop> {
-        Ok(note(&mut self.notes, what)?)
+        Ok(note(&self.notes, what)?)
     }
 
     fn run(mut self) -> Result<(), Stop> {
@@ -113,7 +123,7 @@ impl Worker {
         // No version that the first worker has stored.
         self.version = 1 << 20;
         let mut producer = self.open(BOOTS[1])?;
-        for _ in 0..self.plan.steps / 8 {
+        for _ in 0..self.plan.steps {
             producer = self.step(producer)?;
         }
         self.close(producer)
@@ -301,7 +311,6 @@ impl Worker {
         Ok(producer.update(id, &self.plan.payload(id, version))?)
     }
 
-    /// Lets the kernel write what is dirty, without a flush: as it does by itself when time passes.
     fn write_back(&mut self) -> Result<(), Stop> {
         self.note(Note::Other)?;
         let shard = self.random.u32(..self.plan.shards);
@@ -310,8 +319,8 @@ impl Worker {
             name.push(format!(".{shard}"));
         }
         // A ring of few slots has fewer files.
-        if let Ok(file) = File::open(name) {
-            rustix::fs::fadvise(&file, 0, None, Advice::DontNeed).map_err(io::Error::from)?;
+        if Path::new(&name).exists() {
+            write_back(name.as_ref())?;
         }
         Ok(())
     }
@@ -325,6 +334,11 @@ impl Worker {
         }
         self.open(BOOTS[0])
     }
+}
+
+/// Lets the kernel write what is dirty of a file, without a flush: as it does when time passes.
+pub(super) fn write_back(path: &Path) -> io::Result<()> {
+    Ok(rustix::fs::fadvise(File::open(path)?, 0, None, Advice::DontNeed)?)
 }
 
 /// Whether every returned record is durable at once.
