@@ -1,4 +1,5 @@
-//! Daily numbers of the ring, as ratios to what the machine can do: `cargo bench --bench ring`.
+//! Daily numbers of the ring, as ratios to what the machine can do:
+//! `cargo bench -p ringkeep-benches`.
 //!
 //! The limit loop copies a payload into memory that is mapped and dirty, and computes its CRC32: no
 //! ring can be faster. Rounds of all rows are interleaved, and the median of the rounds counts, so

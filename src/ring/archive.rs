@@ -151,7 +151,7 @@ impl Archive {
 
     #[inline]
     pub(crate) fn place(&self, id: Id) -> Place {
-        self.geometry().place_of(self.geometry().slot_of(id))
+        self.shards.place(id)
     }
 
     /// File and byte offset of an id's slot.

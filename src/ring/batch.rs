@@ -2,8 +2,18 @@
 
 use std::ops::Range;
 
-use super::{archive::Archive, fetch::Ahead, read::Read};
+use super::{
+    archive::Archive,
+    fetch::Ahead,
+    lookup::Id,
+    read::Read,
+    slot::{self, Content},
+    stream::TOGETHER_MAX,
+};
 use crate::error::Result;
+
+/// Slots that are on their way from memory while one is copied.
+const PREFETCHED: usize = 16;
 
 /// What `read_many` and `read_range` fill: payloads back to back, and an outcome for each id.
 ///
@@ -45,12 +55,44 @@ impl ReadBatch {
 
     /// With scattered ids.
     pub(crate) fn fill(&mut self, archive: &Archive, ids: &[u64]) -> Result<()> {
-        self.clear(archive);
-        for ids in ids.chunks(archive.fetched_together()) {
-            archive.fetch_together(ids);
-            for &id in ids {
-                self.read(archive, id)?;
+        self.record_size = archive.geometry().record_size;
+        self.outcomes.clear();
+        // Each of them is stored, so that what is there already need not be zeros.
+        self.payloads.resize(ids.len() * self.record_size, 0);
+        let mut together = ids.chunks(archive.fetched_together());
+        together
+            .try_for_each(|ids| {
+                archive.fetch_together(ids);
+                self.read_together(archive, ids)
+            })
+            .inspect_err(|_| self.clear(archive))
+    }
+
+    fn read_together(&mut self, archive: &Archive, ids: &[u64]) -> Result<()> {
+        let start = self.outcomes.len() * self.record_size;
+        let mut crcs = [[0; 4]; TOGETHER_MAX];
+        let places = self.payloads[start..].chunks_exact_mut(self.record_size).zip(&mut crcs);
+        let believed = archive.between_looks(|kept| {
+            let prefetch = |id: u64| archive.shards.prefetch(archive.place(Id(id)));
+            ids.iter().take(PREFETCHED).copied().for_each(prefetch);
+            for (index, (&id, (payload, crc))) in ids.iter().zip(places).enumerate() {
+                ids.get(index + PREFETCHED).copied().map(prefetch);
+                if kept.contains(&id) {
+                    archive.shards.read(archive.place(Id(id)), payload, crc)?;
+                }
             }
+            Ok(())
+        })?;
+        for ((&id, crc), at) in ids.iter().zip(crcs).zip((start..).step_by(self.record_size)) {
+            let payload = &mut self.payloads[at..at + self.record_size];
+            let is_record = believed.contains(&id)
+                && slot::decode(archive.identity.salt, Id(id), payload, u32::from_le_bytes(crc))
+                    == Some(Content::Record);
+            let read = if is_record { Read::Record(()) } else { archive.read_slot(id, payload)? };
+            if read != Read::Record(()) {
+                payload.fill(0);
+            }
+            self.outcomes.push((id, read));
         }
         Ok(())
     }

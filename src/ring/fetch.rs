@@ -1,8 +1,8 @@
-//! Reading many slots at once, for whoever walks over neighbouring ids of an archive whose slots
-//! are not mapped.
+//! Reading many slots at once, for whoever walks over neighbouring ids.
 //!
-//! A slot that proves its record under its id is that record, as it was when the copy was taken;
-//! every other one is looked at again with all care.
+//! The pages are looked at once before the copy and once behind it. A slot that proves its record
+//! under its id is that record, as it was when the copy was taken; every other one is looked at
+//! again with all care.
 
 use std::{ops::Range, sync::atomic::Ordering, time::Duration};
 
@@ -12,12 +12,14 @@ use super::{
     pages,
     slot::{self, Content},
 };
-use crate::{disk::raw::fence, error::Result};
+use crate::{disk::raw::fence, error::Result, planted::planted};
 
 /// Bytes that are read at once, if a slot is not larger: few for whoever wants few records, and
 /// twice as many each time that a walk goes on.
 const AHEAD_MIN: usize = 4 << 10;
+/// By position each read is a system call; out of a mapping the copy stays in the nearest cache.
 const AHEAD_MAX: usize = 64 << 10;
+const AHEAD_MAX_MAPPED: usize = 16 << 10;
 /// The longest sleep before a waiting reader looks again by itself.
 pub(crate) const SLEEP_MAX: Duration = Duration::from_millis(500);
 /// Pauses between two looks of a reader that waits: longer and longer, 17 looks a second at last.
@@ -34,14 +36,44 @@ impl Archive {
             if is_polled { (PAUSE_MIN * (1 << looks.min(6))).min(PAUSE_MAX) } else { SLEEP_MAX };
         most.min(left)
     }
+
+    /// Lets `copy` copy slots of ids that are published and kept, of which it is told. Copies of
+    /// those that are returned are worth what their checksums prove. None is where `copy` fails:
+    /// one of the slots may be unreadable, and which one, single looks tell.
+    pub(crate) fn between_looks(
+        &self,
+        copy: impl FnOnce(Range<u64>) -> Result<()>,
+    ) -> Result<Range<u64>> {
+        let session = self.session()?;
+        let next = self.next(&session);
+        let before = self.cursors().counter();
+        if copy(self.oldest(&session)..next).is_err() {
+            return Ok(0..0);
+        }
+        // Pairs with the fence in `Cursors::announce` and `begin_rewrite`.
+        if !planted("fences_of_the_reader_missing") {
+            fence(Ordering::Acquire);
+        }
+        self.pages.refresh(pages::HOT)?;
+        // Beside a rewrite, or one that died, the redo slot may know better than the slots.
+        let after = self.cursors().counter();
+        let is_rewritten = before != after || !after.is_multiple_of(2);
+        let is_believed = session.cold.is_some() || !is_rewritten;
+        if !is_believed || !self.is_current(&session) {
+            return Ok(0..0);
+        }
+        Ok(self.oldest(&session)..next)
+    }
 }
 
 /// Slots that were read together, for a reader that walks over ids.
 #[derive(Debug)]
 pub(crate) struct Ahead {
     ids: Range<u64>,
-    /// What could not be read or believed together: each of these is looked at by itself.
-    apart: Range<u64>,
+    /// The others could not be read or believed together: each is looked at by itself.
+    believed: Range<u64>,
+    /// Of rewrites, before it was read.
+    counter: u64,
     read_at: Duration,
     slots: Vec<u8>,
     /// Bytes to read next time.
@@ -51,29 +83,28 @@ pub(crate) struct Ahead {
 impl Default for Ahead {
     fn default() -> Self {
         let read_at = Duration::ZERO;
-        Self { ids: 0..0, apart: 0..0, read_at, slots: Vec::new(), bytes: AHEAD_MIN }
+        Self { ids: 0..0, believed: 0..0, counter: 0, read_at, slots: Vec::new(), bytes: AHEAD_MIN }
     }
 }
 
 impl Ahead {
-    /// Where the payload of the record under `id` lies in [`Ahead::bytes`], if slots are not mapped
-    /// and the slot, read together with those around it that are `wanted`, proves it. `None` says
-    /// nothing about the id.
+    /// Where the payload of the record under `id` lies in [`Ahead::bytes`], if the slot, read
+    /// together with those around it that are `wanted`, proves it. `None` says nothing about the
+    /// id.
+    #[inline]
     pub(crate) fn take(
         &mut self,
         archive: &Archive,
         id: u64,
         wanted: Range<u64>,
     ) -> Result<Option<Range<usize>>> {
-        if archive.shards.are_mapped() {
-            return Ok(None);
-        }
-        if !self.ids.contains(&id) && !self.apart.contains(&id) {
+        if !self.ids.contains(&id) {
             self.read(archive, id, wanted)?;
         }
-        let Some(index) = id.checked_sub(self.ids.start).filter(|_| self.ids.contains(&id)) else {
+        if !self.ids.contains(&id) || !self.believed.contains(&id) {
             return Ok(None);
-        };
+        }
+        let index = id - self.ids.start;
         let size = archive.geometry().slot_size();
         let at = usize::try_from(index).unwrap_or(usize::MAX).saturating_mul(size);
         let Some((payload, crc)) = self.slots[at..at + size].split_last_chunk() else {
@@ -87,49 +118,47 @@ impl Ahead {
         &self.slots[at]
     }
 
-    /// Forgets what was read a while ago: a follower may have waited since.
-    pub(crate) fn refresh(&mut self, archive: &Archive) {
-        if archive.disk.now().saturating_sub(self.read_at) > PAUSE_MAX {
+    /// Forgets what was read a while ago, for a follower who may have waited since: what shows the
+    /// pages as they are knows whether `id` is lapped or something was rewritten.
+    #[inline]
+    pub(crate) fn refresh(&mut self, archive: &Archive, id: u64) {
+        let is_old = if archive.shards.are_mapped() {
+            archive.oldest_shown() > id || archive.cursors().counter() != self.counter
+        } else {
+            archive.disk.now().saturating_sub(self.read_at) > PAUSE_MAX
+        };
+        if is_old {
             self.clear();
         }
     }
 
     /// Forgets what was read.
     pub(crate) fn clear(&mut self) {
-        (self.ids, self.apart) = (0..0, 0..0);
+        self.ids = 0..0;
     }
 
     /// Reads slots from `id` on, or up to it: those that are wanted, published, kept, and in one
     /// file.
     fn read(&mut self, archive: &Archive, id: u64, wanted: Range<u64>) -> Result<()> {
-        let session = archive.session()?;
-        let kept = archive.oldest(&session)..archive.next(&session);
         let beside = id == self.ids.end || self.ids.start.checked_sub(1) == Some(id);
         let goes_on = beside && !self.ids.is_empty();
-        self.bytes = if goes_on { (2 * self.bytes).min(AHEAD_MAX) } else { AHEAD_MIN };
+        let most = if archive.shards.are_mapped() { AHEAD_MAX_MAPPED } else { AHEAD_MAX };
+        self.bytes = if goes_on { (2 * self.bytes).min(most) } else { AHEAD_MIN };
         self.ids = 0..0;
-        if !kept.contains(&id) {
-            return Ok(());
-        }
-        let wanted = wanted.start.max(kept.start)..wanted.end.min(kept.end);
-        let ids = self.around(archive, id, &wanted);
-        let count = usize::try_from(ids.end - ids.start).unwrap_or(0);
-        self.slots.resize(count * archive.geometry().slot_size(), 0);
-        let before = archive.cursors().counter();
-        self.apart = ids.clone();
-        if archive.shards.read_many(archive.place(Id(ids.start)), &mut self.slots).is_err() {
-            // One of them may be unreadable; which one, single looks tell.
-            return Ok(());
-        }
-        fence(Ordering::Acquire);
-        archive.pages.refresh(pages::HOT)?;
-        // Beside a rewrite, or one that died, the redo slot may know better than the slots.
-        let after = archive.cursors().counter();
-        if session.cold.is_some() || (before == after && after.is_multiple_of(2)) {
-            self.ids = ids;
-            self.apart = 0..0;
+        self.counter = archive.cursors().counter();
+        if !archive.shards.are_mapped() {
             self.read_at = archive.disk.now();
         }
+        self.believed = archive.between_looks(|kept| {
+            if !kept.contains(&id) {
+                return Ok(());
+            }
+            let wanted = wanted.start.max(kept.start)..wanted.end.min(kept.end);
+            self.ids = self.around(archive, id, &wanted);
+            let count = usize::try_from(self.ids.end - self.ids.start).unwrap_or(0);
+            self.slots.resize(count * archive.geometry().slot_size(), 0);
+            archive.shards.read_many(archive.place(Id(self.ids.start)), &mut self.slots)
+        })?;
         Ok(())
     }
 

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use super::{archive::Archive, lookup::Id};
+use super::{
+    archive::Archive,
+    lookup::{Id, Lookup},
+};
 use crate::error::Result;
 
 /// Flushes the slots of `ids`, file by file.
@@ -19,7 +22,7 @@ pub(crate) fn write_back(archive: &Archive, ids: Range<u64>) -> Result<()> {
 fn runs(archive: &Archive, ids: Range<u64>) -> [Range<u64>; 2] {
     let geometry = archive.geometry();
     let count = (ids.end - ids.start).min(geometry.slots);
-    let first = geometry.slot_of(Id(ids.end - count)).0;
+    let first = Lookup::new(geometry).slot_of(Id(ids.end - count)).0;
     let straight = count.min(geometry.slots - first);
     [first..first + straight, 0..count - straight]
 }

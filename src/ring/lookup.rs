@@ -161,25 +161,63 @@ impl Geometry {
         let before = u64::from(shard) * self.slots_per_shard;
         self.slots_per_shard.min(self.slots - before)
     }
+}
+
+/// The way from an id to its place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lookup {
+    slots: Divisor,
+    slots_per_shard: Divisor,
+}
+
+impl Lookup {
+    pub(crate) fn new(geometry: &Geometry) -> Self {
+        Self {
+            slots: Divisor::new(geometry.slots),
+            slots_per_shard: Divisor::new(geometry.slots_per_shard),
+        }
+    }
 
     /// Slot that holds `id`.
     #[inline]
     pub(crate) fn slot_of(&self, id: Id) -> SlotIndex {
-        SlotIndex(id.0 % self.slots)
+        SlotIndex(self.slots.divide(id.0).1)
     }
 
     /// File and place of a slot.
     #[inline]
     pub(crate) fn place_of(&self, slot: SlotIndex) -> Place {
+        let (shard, slot) = self.slots_per_shard.divide(slot.0);
         // Both fit: a file's slots are mapped as one region, and there are at most 2^14 files.
         #[expect(clippy::cast_possible_truncation, reason = "bounded by the mapped length")]
-        if slot.0 < self.slots_per_shard {
-            Place { shard: 0, slot: slot.0 as usize }
+        Place { shard: shard as usize, slot: slot as usize }
+    }
+}
+
+/// A number to divide by, again and again: a multiplication by its reciprocal takes a fraction of
+/// the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Divisor {
+    value: u64,
+    /// Of 2^64, rounded down.
+    reciprocal: u64,
+}
+
+impl Divisor {
+    fn new(value: u64) -> Self {
+        Self { value, reciprocal: u64::MAX / value }
+    }
+
+    /// Quotient and remainder.
+    #[inline]
+    fn divide(self, number: u64) -> (u64, u64) {
+        // The reciprocal is too small by less than 1 in 2^64, so the quotient by at most 1.
+        let quotient = ((u128::from(number) * u128::from(self.reciprocal)) >> 64) as u64;
+        let remainder = number - quotient * self.value;
+        if remainder < self.value {
+            (quotient, remainder)
         } else {
-            Place {
-                shard: (slot.0 / self.slots_per_shard) as usize,
-                slot: (slot.0 % self.slots_per_shard) as usize,
-            }
+            (quotient + 1, remainder - self.value)
         }
     }
 }
@@ -209,16 +247,32 @@ mod tests {
         for capacity in 1..=70 {
             for sharding in [Sharding::Count(1), Sharding::Count(4), Sharding::Bytes(50)] {
                 let geometry = Geometry::new(6, capacity, sharding).expect("a small ring");
-                let mut seen = Vec::new();
+                let (mut seen, lookup) = (Vec::new(), Lookup::new(&geometry));
                 for id in 0..geometry.slots {
-                    seen.push(geometry.place_of(geometry.slot_of(Id(id))));
+                    seen.push(lookup.place_of(lookup.slot_of(Id(id))));
                 }
                 let all = (0..geometry.shards).flat_map(|shard| {
                     let slots = usize::try_from(geometry.slots_in(shard)).expect("few");
                     (0..slots).map(move |slot| Place { shard: shard as usize, slot })
                 });
                 assert_eq!(seen, all.collect::<Vec<_>>(), "{geometry}");
-                assert_eq!(geometry.slot_of(Id(geometry.slots)), SlotIndex(0));
+                assert_eq!(lookup.slot_of(Id(geometry.slots)), SlotIndex(0));
+            }
+        }
+    }
+
+    #[test]
+    fn a_divisor_divides() {
+        let values = (0..64).flat_map(|bit| [1 << bit, (1 << bit) + 1, (3 << bit) - 1]);
+        let values: Vec<u64> = values.chain([7, 1125, u64::MAX - 1, u64::MAX]).collect();
+        for &value in &values {
+            let divisor = Divisor::new(value);
+            let multiples = values.iter().map(|&number| number / value * value);
+            for number in multiples.flat_map(|number| [number, number.wrapping_sub(1)]) {
+                assert_eq!(divisor.divide(number), (number / value, number % value));
+            }
+            for &number in &values {
+                assert_eq!(divisor.divide(number), (number / value, number % value));
             }
         }
     }

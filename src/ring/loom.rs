@@ -21,6 +21,7 @@ use std::{
 };
 
 use super::{
+    batch::ReadBatch,
     layout::{REDO, hot},
     opening::{ReadOptions, WriteOptions},
     options::RingOptions,
@@ -33,9 +34,9 @@ use super::{
 use crate::disk::{raw::watch, sim::SimDisk};
 
 const PATH: &str = "/data/cache.dat";
-/// A slot is two words of 4 bytes: payload and CRC.
-const OLD: &[u8] = b"old!";
-const NEW: &[u8] = b"NEW?";
+/// A slot is two words: the first part of the payload; the second one, and the CRC.
+const OLD: &[u8] = b"old in whole";
+const NEW: &[u8] = b"NEW, COMPLET";
 const STACK_WORDS: usize = 1 << 14;
 
 /// Runs `read` beside `write` in every execution, each after `prepare`: it returns what is expected
@@ -91,7 +92,7 @@ fn watch_shared_words(ring: &Ring) {
 // Preparations.
 
 fn empty(disk: &SimDisk) -> Producer {
-    RingOptions::new(4, 1).on(disk).create(PATH).expect("there is room")
+    RingOptions::new(OLD.len(), 1).on(disk).create(PATH).expect("there is room")
 }
 
 /// With one record, which is all that the ring keeps.
@@ -117,7 +118,7 @@ fn with_one_rewritten(disk: &SimDisk) -> Producer {
 
 /// With room for more, handed out two by two.
 fn empty_with_blocks(disk: &SimDisk) -> Producer {
-    RingOptions::new(4, 16).on(disk).create(PATH).expect("there is room")
+    RingOptions::new(OLD.len(), 16).on(disk).create(PATH).expect("there is room")
 }
 
 /// With one record of a producer that died. Another process is to open it.
@@ -187,6 +188,14 @@ fn read_first(ring: &Ring) -> Read<Vec<u8>> {
     ring.read(0).expect("an outcome")
 }
 
+/// As one of many.
+fn read_first_together(ring: &Ring) -> Read<Vec<u8>> {
+    let mut batch = ReadBatch::new();
+    ring.read_many(&[0], &mut batch).expect("an outcome");
+    let (_, read) = batch.iter().next().expect("an outcome");
+    read.map(<[u8]>::to_vec)
+}
+
 /// The second of two records, then the first one.
 fn read_backwards(ring: &Ring) -> [Read<Vec<u8>>; 2] {
     [1, 0].map(|id| ring.read(id).expect("an outcome"))
@@ -231,6 +240,16 @@ fn records_of_a_batch_show_together() {
 #[test]
 fn a_reader_of_a_slot_that_is_overwritten_gets_the_record_or_is_told_that_it_was_lapped() {
     check(with_one, append_two, read_first, vec![old(), lapped(1), lapped(2)]);
+}
+
+#[test]
+fn a_reader_of_many_slots_is_told_of_each_that_was_lapped() {
+    check(with_one, append_one, read_first_together, vec![old(), lapped(1)]);
+}
+
+#[test]
+fn an_update_shows_a_reader_of_many_slots_the_old_record_or_the_new_one() {
+    check(with_one_durable, update, read_first_together, vec![old(), new()]);
 }
 
 #[test]

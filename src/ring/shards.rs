@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 
 use super::{
     layout,
-    lookup::{Geometry, Place, SlotIndex},
+    lookup::{Geometry, Id, Lookup, Place, SlotIndex},
     pages::unreadable,
 };
 use crate::{
@@ -36,6 +36,7 @@ use crate::{
 pub(crate) struct Shards {
     path: PathBuf,
     geometry: Geometry,
+    lookup: Lookup,
     files: Vec<Arc<File>>,
     form: Form,
 }
@@ -73,7 +74,7 @@ impl Shards {
             Ok(SlotRegion::new(file.map(bytes, access)?, 0, geometry.slot_size()))
         };
         let regions = (0..).zip(&files).map(map).collect::<io::Result<_>>()?;
-        Ok(Self { path: path.into(), geometry: *geometry, files, form: Form::Mapped(regions) })
+        Ok(Self::new(path, geometry, files, Form::Mapped(regions)))
     }
 
     /// Maps no file. A producer stores through windows of so many bytes, or by position if that
@@ -85,7 +86,12 @@ impl Shards {
         window_bytes: u64,
     ) -> Self {
         let form = Form::ByPosition { window_bytes, window: Mutex::new(None) };
-        Self { path: path.into(), geometry: *geometry, files, form }
+        Self::new(path, geometry, files, form)
+    }
+
+    fn new(path: &Path, geometry: &Geometry, files: Vec<Arc<File>>, form: Form) -> Self {
+        let (geometry, lookup) = (*geometry, Lookup::new(geometry));
+        Self { path: path.into(), geometry, lookup, files, form }
     }
 
     /// Puts every slot under a stripe's lock, for the producer's process.
@@ -127,6 +133,11 @@ impl Shards {
         shard_path(&self.path, u32::try_from(shard).unwrap_or(u32::MAX))
     }
 
+    #[inline]
+    pub(crate) fn place(&self, id: Id) -> Place {
+        self.lookup.place_of(self.lookup.slot_of(id))
+    }
+
     /// Where a slot begins in its file, in bytes.
     pub(crate) fn offset_of(&self, place: Place) -> u64 {
         let index = u32::try_from(place.shard).unwrap_or(u32::MAX);
@@ -150,10 +161,26 @@ impl Shards {
         }
     }
 
-    /// Copies neighbouring slots out, by position.
+    /// Has a slot that is mapped on its way from memory while something else is done.
+    #[inline]
+    pub(crate) fn prefetch(&self, place: Place) {
+        if let Form::Mapped(regions) = &self.form {
+            regions[place.shard].prefetch(place.slot);
+        }
+    }
+
+    /// Copies neighbouring slots of one file out, payloads and CRCs; the copies may be torn.
     pub(crate) fn read_many(&self, first: Place, slots: &mut [u8]) -> Result<()> {
-        let read = self.files[first.shard].read_at(slots, self.offset_of(first));
-        read.map_err(|error| self.unreadable(first.shard, error))
+        match &self.form {
+            Form::Mapped(regions) => {
+                regions[first.shard].read_many(first.slot, slots);
+                Ok(())
+            }
+            Form::ByPosition { .. } => {
+                let read = self.files[first.shard].read_at(slots, self.offset_of(first));
+                read.map_err(|error| self.unreadable(first.shard, error))
+            }
+        }
     }
 
     /// Why a file that was whole when it was opened cannot be read now.
@@ -336,11 +363,11 @@ impl Shards {
     ) -> Result<()> {
         let mut first = slots.start;
         while first < slots.end {
-            let place = self.geometry.place_of(SlotIndex(first));
+            let place = self.lookup.place_of(SlotIndex(first));
             let here = (slots.end - first).min(self.geometry.slots_per_shard - place.slot as u64);
             let count = usize::try_from(here).unwrap_or(usize::MAX);
             let wrong = planted("wrong_file_synced_at_a_boundary");
-            let place = if wrong { self.geometry.place_of(SlotIndex(slots.start)) } else { place };
+            let place = if wrong { self.lookup.place_of(SlotIndex(slots.start)) } else { place };
             action(place, count).map_err(self.failed("sync", place.shard))?;
             first += here;
         }

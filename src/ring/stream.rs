@@ -20,7 +20,7 @@ use super::{archive::Archive, choices::Prefetch, layout, lookup::Id, prefetch::P
 const WINDOW_MIN: u64 = 512 << 10;
 const WINDOW_MAX: u64 = 8 << 20;
 /// Scattered slots that are asked for at once, and bytes of them, if a slot is not larger.
-const TOGETHER_MAX: usize = 64;
+pub(crate) const TOGETHER_MAX: usize = 64;
 const TOGETHER_BYTES: u64 = 1 << 20;
 /// One of so many is probed before all are: on a file that is in the page cache, probes are for
 /// nothing.

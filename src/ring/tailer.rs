@@ -334,7 +334,7 @@ impl Tailer {
     fn look(&mut self) -> Result<Read<()>> {
         self.begin()?;
         self.stream.pass(&self.archive, self.position, u64::MAX);
-        self.ahead.refresh(&self.archive);
+        self.ahead.refresh(&self.archive, self.position);
         let wanted = self.position..u64::MAX;
         self.read_ahead = self.ahead.take(&self.archive, self.position, wanted)?;
         match self.read_ahead {

@@ -15,6 +15,12 @@ use memmap2::MmapRaw;
 use super::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, fence, futex_wait, futex_wake};
 use crate::planted::planted;
 
+#[cfg(target_arch = "x86_64")]
+const CACHE_LINE: usize = 64;
+/// The processor itself sees where a longer copy goes on.
+#[cfg(target_arch = "x86_64")]
+const PREFETCH_BYTES: usize = 256;
+
 /// A window of a file, or of the simulated disk.
 pub(crate) struct Region {
     base: *mut u8,
@@ -89,12 +95,20 @@ impl Region {
     pub(crate) fn read(&self, offset: usize, out: &mut [u8]) {
         self.check(offset, out.len());
         self.loaded(out.len());
+        match <&mut [u8; 8]>::try_from(&mut *out) {
+            Ok(word) if offset.is_multiple_of(8) => *word = self.load(offset).to_le_bytes(),
+            _ => self.read_cut(offset, out),
+        }
+    }
+
+    fn read_cut(&self, offset: usize, out: &mut [u8]) {
         let (head, body) = cut(offset, out.len());
         let (head, rest) = out.split_at_mut(head);
         let (body, tail) = rest.split_at_mut(body);
-        let at = self.read_edge(offset, head);
-        for (word, out) in self.words(at, body.len()).iter().zip(body.chunks_exact_mut(8)) {
-            out.copy_from_slice(&u64::from_le(word.load(Ordering::Relaxed)).to_le_bytes());
+        let at = offset + head.len();
+        self.read_edge(offset, head);
+        for (word, out) in self.words(at, body.len()).iter().zip(body.as_chunks_mut().0) {
+            *out = u64::from_le(word.load(Ordering::Relaxed)).to_le_bytes();
         }
         self.read_edge(at + body.len(), tail);
     }
@@ -108,6 +122,18 @@ impl Region {
             return self.write_cut::<true>(offset, bytes);
         }
         self.write_cut::<false>(offset, bytes);
+    }
+
+    /// Has the first bytes of a range on their way from memory while something else is done.
+    #[inline]
+    pub(crate) fn prefetch(&self, offset: usize, length: usize) {
+        self.check(offset, length);
+        #[cfg(target_arch = "x86_64")]
+        for at in (offset..offset + length.min(PREFETCH_BYTES)).step_by(CACHE_LINE) {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            // SAFETY: in bounds by the check; and it is a hint, which faults nowhere.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(self.base.add(at).cast()) };
+        }
     }
 
     /// Bytes as they are, without a copy.
@@ -171,22 +197,30 @@ impl Region {
 
     #[inline]
     fn write_cut<const WATCHED: bool>(&self, offset: usize, bytes: &[u8]) {
+        if let Ok(word) = <[u8; 8]>::try_from(bytes)
+            && offset.is_multiple_of(8)
+        {
+            let value = u64::from_le_bytes(word).to_le();
+            let store = || self.word(offset).store(value, Ordering::Relaxed);
+            return self.watched::<WATCHED>(offset, 8, store);
+        }
         let (head, body) = cut(offset, bytes.len());
         let (head, rest) = bytes.split_at(head);
         let (body, tail) = rest.split_at(body);
-        let at = self.write_edge::<WATCHED>(offset, head);
+        let at = offset + head.len();
+        self.write_edge::<WATCHED>(offset, head);
         let words = self.words(at, body.len());
-        for ((word, bytes), at) in words.iter().zip(body.chunks_exact(8)).zip((at..).step_by(8)) {
-            let value = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
-            self.watched::<WATCHED>(at, 8, || word.store(value.to_le(), Ordering::Relaxed));
+        for (index, (word, bytes)) in words.iter().zip(body.as_chunks().0).enumerate() {
+            let value = u64::from_le_bytes(*bytes).to_le();
+            let store = || word.store(value, Ordering::Relaxed);
+            self.watched::<WATCHED>(at + 8 * index, 8, store);
         }
         self.write_edge::<WATCHED>(at + body.len(), tail);
     }
 
-    /// Reads the bytes beside the aligned words, in pieces of 4, 2 and 1; the offset behind them.
+    /// Reads the bytes beside the aligned words, in pieces of 4, 2 and 1.
     #[inline]
-    fn read_edge(&self, offset: usize, mut out: &mut [u8]) -> usize {
-        let mut at = offset;
+    fn read_edge(&self, mut at: usize, mut out: &mut [u8]) {
         while let Some(width) = piece_width(at, out.len()) {
             let (piece, rest) = out.split_at_mut(width);
             match width {
@@ -201,12 +235,10 @@ impl Region {
             at += width;
             out = rest;
         }
-        at
     }
 
     #[inline]
-    fn write_edge<const WATCHED: bool>(&self, offset: usize, mut bytes: &[u8]) -> usize {
-        let mut at = offset;
+    fn write_edge<const WATCHED: bool>(&self, mut at: usize, mut bytes: &[u8]) {
         while let Some(width) = piece_width(at, bytes.len()) {
             let (piece, rest) = bytes.split_at(width);
             self.watched::<WATCHED>(at, width, || match *piece {
@@ -221,7 +253,6 @@ impl Region {
             at += width;
             bytes = rest;
         }
-        at
     }
 
     #[inline]
@@ -328,7 +359,8 @@ fn cut(offset: usize, length: usize) -> (usize, usize) {
 /// Width of the next piece of an edge: as wide as its alignment and what is left allow.
 #[inline]
 fn piece_width(offset: usize, left: usize) -> Option<usize> {
-    [4, 2, 1].into_iter().find(|&width| offset.is_multiple_of(width) && width <= left)
+    let widest = left.checked_ilog2()?.min(offset.trailing_zeros()).min(2);
+    Some(1 << widest)
 }
 
 #[cfg(feature = "test-util")]

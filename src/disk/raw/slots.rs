@@ -2,6 +2,9 @@
 //!
 //! They are written by the producer's process only, as relaxed atomic words under the stripe's
 //! write lock; read by anyone as relaxed atomic words, and plainly under the stripe's read lock.
+//!
+//! Both sides cut a slot in the same place: before the word that has the first byte of the CRC.
+//! That word is put together of the payload's last bytes and the CRC.
 
 use std::{
     io,
@@ -17,7 +20,8 @@ use parking_lot::RwLock;
 
 use super::{Region, fence};
 
-/// Locks that guard slots inside the producer's process; slot `i` belongs to lock `i % count`.
+/// Locks that guard slots inside the producer's process, a power of two of them; slot `i` belongs
+/// to lock `i % count`.
 pub(crate) type Stripes = Arc<[CachePadded<RwLock<()>>]>;
 
 /// A region of slots.
@@ -52,6 +56,7 @@ impl SlotRegion {
     /// From now on slots are written under locks, and can be viewed in place. `before` slots lie in
     /// other regions with the same stripes.
     pub(crate) fn guard(&mut self, stripes: Stripes, before: usize) {
+        assert!(stripes.len().is_power_of_two(), "{} locks are no power of two", stripes.len());
         self.guard = Some(Guard { stripes, before, ended: AtomicBool::new(false) });
     }
 
@@ -68,23 +73,45 @@ impl SlotRegion {
 
     /// Copies a slot out, word by word; the copy may be torn.
     #[inline]
-    pub(crate) fn read(&self, index: usize, payload: &mut [u8], crc: &mut [u8; 4]) {
+    pub(crate) fn read(&self, index: usize, payload: &mut [u8], crc: &mut [u8; CRC_BYTES]) {
         let offset = self.offset(index);
+        let (payload, rest) = payload.split_at_mut(bytes_before_crc_word(offset, payload.len()));
         self.region.read(offset, payload);
-        self.region.read(offset + payload.len(), crc);
+        let mut end = [0; END_MAX];
+        self.region.read(offset + payload.len(), &mut end[..rest.len() + CRC_BYTES]);
+        for (to, byte) in rest.iter_mut().chain(crc).zip(end) {
+            *to = byte;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn prefetch(&self, index: usize) {
+        self.region.prefetch(self.offset(index), self.size);
+    }
+
+    /// Copies neighbouring slots out, payloads and CRCs, each as `read` does.
+    pub(crate) fn read_many(&self, index: usize, slots: &mut [u8]) {
+        let offset = self.offset(index);
+        if offset.is_multiple_of(8) && self.size.is_multiple_of(8) {
+            // Each of them is cut into the same words by itself.
+            return self.region.read(offset, slots);
+        }
+        for (at, slot) in (offset..).step_by(self.size).zip(slots.chunks_exact_mut(self.size)) {
+            self.region.read(at, slot);
+        }
     }
 
     /// Stores a slot.
     #[inline]
     pub(crate) fn write(&self, index: usize, payload: &[u8], crc: u32) {
-        assert!(payload.len() + 4 == self.size, "a slot is its payload and a CRC");
+        assert!(payload.len() + CRC_BYTES == self.size, "a slot is its payload and a CRC");
         let _guard = self.stripe(index).map(RwLock::write);
         self.write_words(index, payload, crc.to_le_bytes());
     }
 
     /// Stores the slot's own bytes once more, so that the next sync writes them.
     pub(crate) fn write_again(&self, index: usize) {
-        let (mut payload, mut crc) = (vec![0; self.size - 4], [0; 4]);
+        let (mut payload, mut crc) = (vec![0; self.size - CRC_BYTES], [0; CRC_BYTES]);
         let _guard = self.stripe(index).map(RwLock::write);
         // The claim that covers these bytes was stored by another thread: whoever sees a word that
         // is stored here has to see that claim too.
@@ -94,10 +121,15 @@ impl SlotRegion {
     }
 
     #[inline]
-    fn write_words(&self, index: usize, payload: &[u8], crc: [u8; 4]) {
+    fn write_words(&self, index: usize, payload: &[u8], crc: [u8; CRC_BYTES]) {
         let offset = self.offset(index);
+        let (payload, rest) = payload.split_at(bytes_before_crc_word(offset, payload.len()));
         self.region.write(offset, payload);
-        self.region.write(offset + payload.len(), &crc);
+        let mut end = [0; END_MAX];
+        for (to, byte) in end.iter_mut().zip(rest.iter().chain(&crc)) {
+            *to = *byte;
+        }
+        self.region.write(offset + payload.len(), &end[..rest.len() + CRC_BYTES]);
     }
 
     /// Shows a slot in place, payload and CRC, under its stripe's read lock; `None` where there are
@@ -116,7 +148,7 @@ impl SlotRegion {
         // that the guard excludes; other processes map the file read-only while the archive's lock
         // is held, which is not given up before `end_views`. The file is never shrunk while mapped.
         let bytes = unsafe { self.region.plain(self.offset(index), self.size) };
-        let (payload, crc) = bytes.split_at(self.size - 4);
+        let (payload, crc) = bytes.split_at(self.size - CRC_BYTES);
         Some(look(payload, u32::from_le_bytes(crc.try_into().unwrap_or_default())))
     }
 
@@ -136,9 +168,19 @@ impl SlotRegion {
     }
 }
 
+const CRC_BYTES: usize = 4;
+/// Most bytes of a payload in the word of its CRC, and the CRC.
+const END_MAX: usize = 7 + CRC_BYTES;
+
+/// Bytes of a payload before the word that has the first byte of its CRC.
+#[inline]
+fn bytes_before_crc_word(offset: usize, payload_bytes: usize) -> usize {
+    payload_bytes - ((offset + payload_bytes) % 8).min(payload_bytes)
+}
+
 impl Guard {
     #[inline]
     fn stripe(&self, index: usize) -> &RwLock<()> {
-        &self.stripes[(self.before + index) % self.stripes.len()]
+        &self.stripes[(self.before + index) & (self.stripes.len() - 1)]
     }
 }
