@@ -119,7 +119,7 @@ pub(super) fn judge(board: &Board, report: &mut Report) {
             let (Some(one), Some(other)) = (find(name), find(rows::OVERWRITE)) else { continue };
             let times = one.times(OURS, other, OURS).unwrap_or(Spread::MISSING);
             report.add_goal(Goal {
-                text: format!("{}, {record_bytes} bytes, at most {most:.2}", name.0),
+                text: format!("{}, {record_bytes} bytes, at most {most:.3}", name.0),
                 found: format!("{times} times as long as overwrite"),
                 is_met: times.median <= most,
             });
@@ -142,7 +142,7 @@ fn judge_times(board: &Board, report: &mut Report, goal: &Times, row: Row, most:
     let Times { name, other, .. } = goal;
     let times = work.times(name, work, other).unwrap_or(Spread::MISSING);
     report.add_goal(Goal {
-        text: format!("{}, {}, {} bytes, at most {most:.2}", row.work, row.what, row.record_bytes),
+        text: format!("{}, {}, {} bytes, at most {most:.3}", row.work, row.what, row.record_bytes),
         found: format!("{name} takes {times} times as long as {other}"),
         is_met: times.median <= most,
     });

@@ -149,6 +149,8 @@ pub(super) trait Readers {
 pub(super) type Act<'a> = dyn FnMut(&mut dyn Writer, &dyn Readers) -> Result<()> + 'a;
 pub(super) type Watch<'a> = dyn FnMut(&mut dyn Reader) -> Result<()> + 'a;
 
+type OpenReader = fn(&Path, &Setup, &mut Watch<'_>) -> Result<()>;
+
 /// A side of the comparison.
 #[derive(Clone, Copy)]
 pub(super) struct Side {
@@ -158,7 +160,7 @@ pub(super) struct Side {
     /// be moved.
     pub(super) open: fn(&Path, &Setup, &mut Act<'_>) -> Result<()>,
     /// Opens a reader in another process, where the side can do that.
-    pub(super) watch: Option<fn(&Path, &Setup, &mut Watch<'_>) -> Result<()>>,
+    pub(super) watch: Option<OpenReader>,
 }
 
 impl Side {
@@ -197,3 +199,61 @@ pub(super) const SIDES: [Side; 9] = [
 
 /// What a missing id is told with.
 const MISSING: &str = "an id is missing";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAPACITY: u64 = 1000;
+
+    #[test]
+    fn every_side_keeps_the_last_records_and_no_others() {
+        for syncs in [Syncs::Never, Syncs::EachAppend] {
+            let setup = Setup { record_bytes: 32, capacity: CAPACITY, syncs };
+            for side in &SIDES {
+                let place = tempfile::tempdir().unwrap();
+                let kept = keep(side, place.path(), &setup);
+                kept.unwrap_or_else(|error| panic!("{}, {syncs:?}: {error}", side.name));
+            }
+        }
+    }
+
+    fn keep(side: &Side, place: &Path, setup: &Setup) -> Result<()> {
+        let mut records = Records::new(setup.record_bytes);
+        let kept = 1500..1500 + CAPACITY;
+        (side.open)(place, setup, &mut |writer, readers| {
+            // No lap and no transaction ends where another does.
+            for ids in pieces(0..kept.end, 333) {
+                writer.append(ids, &mut records)?;
+            }
+            writer.sync()?;
+            let mut reader = readers.reader()?;
+            read(&mut *reader, &kept, &records)?;
+            let gone = kept.start - 300;
+            assert!(reader.read(&[gone], &records).is_err(), "{}: {gone}", side.name);
+            assert!(reader.scan(gone..kept.end, &records).is_err(), "{}", side.name);
+            writer.append(kept.end..kept.end + 1, &mut records)?;
+            reader.follow(kept.end - 5..kept.end + 1, &records, &Wait::new())
+        })?;
+        let kept = kept.start + 1..kept.end + 1;
+        if let Some(watch) = side.watch {
+            watch(place, setup, &mut |reader| read(reader, &kept, &records))?;
+        }
+        (side.open)(place, setup, &mut |_, readers| read(&mut *readers.reader()?, &kept, &records))
+    }
+
+    fn read(reader: &mut dyn Reader, kept: &Range<u64>, records: &Records) -> Result<()> {
+        let ids: Vec<u64> = kept.clone().rev().step_by(7).collect();
+        reader.read(&ids, records)?;
+        reader.read_many(&ids, records)?;
+        reader.scan(kept.clone(), records)?;
+        reader.read_range(kept.clone(), records)
+    }
+
+    #[test]
+    fn pieces_are_all_of_the_ids() {
+        let found: Vec<_> = pieces(3..10, 3).collect();
+        assert_eq!(found, [3..6, 6..9, 9..10]);
+        assert_eq!(pieces(5..5, 3).count(), 0);
+    }
+}
