@@ -5,7 +5,7 @@ use std::path::Path;
 use heed::{Env, EnvFlags, EnvOpenOptions, Result};
 
 /// What the file may grow to; it is mapped at once, and takes no disk for it.
-const MAP_BYTES: usize = 1 << 31;
+const MAP_BYTES: usize = 1 << 33;
 
 /// Opens the files in this directory, which are made where there are none. The directory is one
 /// that this benchmark has made for itself.

@@ -28,7 +28,7 @@ use tempfile::TempDir;
 
 use self::{
     queue::Scenario,
-    ring::{Child, Part},
+    ring::{Child, Choice},
     table::Report,
 };
 
@@ -52,14 +52,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Structure {
     /// The ring, beside the limit of the machine, a plain file, LMDB, redb, SQLite and fjall.
-    Ring {
-        /// MiB of records that each side keeps. Default: 64, or 16 with `--quick`.
-        #[arg(long, value_name = "N")]
-        ring_mib: Option<u64>,
-        /// Only these kinds of work.
-        #[arg(long, value_enum, value_delimiter = ',')]
-        parts: Vec<Part>,
-    },
+    Ring(Choice),
     /// The other process of the ring's benchmark, started by itself.
     #[command(hide = true)]
     RingReader(Child),
@@ -97,9 +90,8 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         .map_err(|error| format!("cannot make a directory in {}: {error}", parent.display()))?;
     let mut report = Report::new(&parent);
     match &arguments.structure {
-        Structure::Ring { ring_mib, parts } => {
-            let plan = ring::Plan::new(arguments.quick, *ring_mib);
-            ring::run(directory.path(), &plan, parts, &mut report)
+        Structure::Ring(choice) => {
+            ring::run(directory.path(), arguments.quick, choice, &mut report)
                 .map_err(|error| -> Box<dyn Error> { error })?;
         }
         Structure::RingReader(_) => {}
@@ -111,7 +103,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     let lines = match &arguments.structure {
         _ if !arguments.json => Vec::new(),
-        Structure::Ring { .. } => report.json_lines(ring::LIMIT).collect(),
+        Structure::Ring(_) => report.json_lines(ring::LIMIT).collect(),
         _ => vec![report.to_json()],
     };
     tell(&report, &lines).map_err(|error| format!("cannot print the table: {error}"))?;

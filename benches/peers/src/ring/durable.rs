@@ -6,12 +6,12 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::{
-    Plan, Result,
+    Bench, Plan, Result,
     board::{Board, Row},
     hot::timed,
     records::Records,
     rows,
-    sides::{SIDES, Setup, Side, Syncs, pieces},
+    sides::{Setup, Side, Syncs, pieces},
 };
 use crate::rounds::in_rounds;
 
@@ -22,17 +22,13 @@ const RING_BYTES: u64 = 4 << 20;
 /// Many short rounds: a disk that others use is slow for seconds at a time.
 const ROUNDS_TIMES: u32 = 3;
 
-pub(super) fn run(
-    directory: &Path,
-    plan: &Plan,
-    record_bytes: usize,
-    board: &mut Board,
-) -> Result<()> {
+pub(super) fn run(bench: &Bench<'_>, record_bytes: usize, board: &mut Board) -> Result<()> {
+    let plan = &bench.plan;
     let setup = Setup::new(record_bytes, RING_BYTES, Syncs::EachAppend);
     let (work, what) = rows::DURABLE64;
-    let sides: Vec<Side> = SIDES.into_iter().filter(Side::writes).collect();
+    let sides: Vec<Side> = bench.sides.iter().filter(|side| side.writes()).copied().collect();
     in_rounds(ROUNDS_TIMES * plan.rounds, &sides, |side| {
-        let place = TempDir::new_in(directory)?;
+        let place = TempDir::new_in(bench.directory)?;
         let ns = once(place.path(), plan, &setup, side)
             .map_err(|error| format!("{}, {work}, {record_bytes} bytes: {error}", side.name))?;
         board.add(Row { work, what, record_bytes }, side, ns);

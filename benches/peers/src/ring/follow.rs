@@ -11,14 +11,14 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    Plan, Result,
+    Bench, Result,
     board::{Board, Row},
     child::{Child, Job, Started},
     hot::ns_each,
     pace::{Pace, Wait},
     records::Records,
     rows,
-    sides::{Readers, SIDES, Setup, Side, Syncs, Writer, pieces},
+    sides::{Readers, Setup, Side, Syncs, Writer, pieces},
 };
 use crate::rounds::in_rounds;
 
@@ -32,21 +32,18 @@ enum Where {
     Processes,
 }
 
-pub(super) fn run(
-    directory: &Path,
-    plan: &Plan,
-    record_bytes: usize,
-    board: &mut Board,
-) -> Result<()> {
-    let setup = Setup::new(record_bytes, plan.followed_ring_bytes, Syncs::Never);
+pub(super) fn run(bench: &Bench<'_>, record_bytes: usize, board: &mut Board) -> Result<()> {
+    let setup = Setup::new(record_bytes, bench.plan.followed_ring_bytes, Syncs::Never);
+    let count = bench.plan.followed(&setup);
     for (readers, name) in rows::FOLLOW {
-        let chase = Chase { setup, readers, count: plan.followed(&setup), place: Where::Threads };
-        chase.compare(directory, plan, &SIDES, name, board)?;
+        let chase = Chase { setup, readers, count, place: Where::Threads };
+        chase.compare(bench, &bench.sides, name, board)?;
     }
-    let sides: Vec<Side> = SIDES.into_iter().filter(|side| side.watch.is_some()).collect();
+    let able = |side: &&Side| side.watch.is_some();
+    let sides: Vec<Side> = bench.sides.iter().filter(able).copied().collect();
     for (readers, name) in rows::FOLLOW_ELSEWHERE {
-        let chase = Chase { setup, readers, count: plan.followed(&setup), place: Where::Processes };
-        chase.compare(directory, plan, &sides, name, board)?;
+        let chase = Chase { setup, readers, count, place: Where::Processes };
+        chase.compare(bench, &sides, name, board)?;
     }
     Ok(())
 }
@@ -62,15 +59,14 @@ struct Chase {
 impl Chase {
     fn compare(
         &self,
-        directory: &Path,
-        plan: &Plan,
+        bench: &Bench<'_>,
         sides: &[Side],
         (work, what): rows::Name,
         board: &mut Board,
     ) -> Result<()> {
         let record_bytes = self.setup.record_bytes;
-        in_rounds(plan.rounds, sides, |side| {
-            let place = TempDir::new_in(directory)?;
+        in_rounds(bench.plan.rounds, sides, |side| {
+            let place = TempDir::new_in(bench.directory)?;
             let ns = self.once(place.path(), side).map_err(|error| {
                 format!("{}, {work}, {record_bytes} bytes, {what}: {error}", side.name)
             })?;

@@ -12,30 +12,26 @@ use rustix::fs::{Advice, fadvise};
 use tempfile::TempDir;
 
 use super::{
-    Plan, Result,
+    Bench, Result,
     board::{Board, Row},
     records::Records,
     rows,
-    sides::{Reader, SIDES, Setup, Side, Syncs},
+    sides::{Reader, Setup, Side, Syncs},
 };
 use crate::rounds::in_rounds;
 
 /// Ids of a `read_many`.
 const READ_AT_ONCE: usize = 64;
 
-pub(super) fn run(
-    directory: &Path,
-    plan: &Plan,
-    record_bytes: usize,
-    board: &mut Board,
-) -> Result<()> {
+pub(super) fn run(bench: &Bench<'_>, record_bytes: usize, board: &mut Board) -> Result<()> {
+    let plan = &bench.plan;
     let setup = Setup::new(record_bytes, plan.ring_bytes, Syncs::Never);
     let overwritten = setup.capacity.min(plan.writes);
     // What is kept after the ring was filled once and overwritten twice.
     let kept = 2 * overwritten..2 * overwritten + setup.capacity;
     let asked = scattered(&kept, plan.reads);
-    in_rounds(plan.rounds, &SIDES, |side| {
-        let place = TempDir::new_in(directory)?;
+    in_rounds(plan.rounds, &bench.sides, |side| {
+        let place = TempDir::new_in(bench.directory)?;
         let visit = Visit { side, setup, overwritten, kept: kept.clone(), asked: &asked };
         let played = visit.play(place.path(), board);
         played.map_err(|error| format!("{}, {record_bytes} bytes: {error}", side.name).into())

@@ -12,13 +12,13 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    Plan, Result,
+    Bench, Plan, Result,
     board::{Board, Row},
     durable::GROUP,
     pace::{Pace, Wait},
     records::Records,
     rows,
-    sides::{BoxedReader, SIDES, Setup, Side, Syncs, Writer},
+    sides::{BoxedReader, Setup, Side, Syncs, Writer},
 };
 use crate::rounds::in_rounds;
 
@@ -37,7 +37,8 @@ enum Beside {
     Syncs,
 }
 
-pub(super) fn run(directory: &Path, plan: &Plan, board: &mut Board) -> Result<()> {
+pub(super) fn run(bench: &Bench<'_>, board: &mut Board) -> Result<()> {
+    let plan = &bench.plan;
     for (beside, names) in [
         (Beside::Nothing, rows::LATENCY_ALONE),
         (Beside::Appends, rows::LATENCY_BESIDE),
@@ -45,8 +46,8 @@ pub(super) fn run(directory: &Path, plan: &Plan, board: &mut Board) -> Result<()
     ] {
         let syncs = if beside == Beside::Syncs { Syncs::EachAppend } else { Syncs::Never };
         let setup = Setup::new(RECORD_BYTES, plan.ring_bytes, syncs);
-        in_rounds(plan.rounds, &SIDES, |side| {
-            let place = TempDir::new_in(directory)?;
+        in_rounds(plan.rounds, &bench.sides, |side| {
+            let place = TempDir::new_in(bench.directory)?;
             let found = once(place.path(), plan, &setup, side, beside)
                 .map_err(|error| format!("{}, {}: {error}", side.name, names[0].1))?;
             for ((work, what), ns) in names.into_iter().zip(percentiles(found)) {

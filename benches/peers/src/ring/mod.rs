@@ -18,11 +18,14 @@ mod rows;
 mod sides;
 mod wake;
 
-use std::path::Path;
+use std::{ops::RangeInclusive, path::Path};
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 
-use self::{board::Board, sides::Setup};
+use self::{
+    board::Board,
+    sides::{SIDES, Setup, Side},
+};
 pub(crate) use self::{child::Child, sides::LIMIT};
 use crate::table::Report;
 
@@ -30,6 +33,8 @@ pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + S
 
 /// Bytes of a payload.
 const SIZES: [usize; 3] = [32, 128, 4096];
+/// Both marks fit into the least, and the most into what is written at once.
+const SIZES_RANGE: RangeInclusive<usize> = 16..=64 << 10;
 
 /// A part of the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -46,9 +51,26 @@ pub(crate) enum Part {
     Wake,
 }
 
+/// What is compared.
+#[derive(Debug, Args)]
+pub(crate) struct Choice {
+    /// Only these kinds of work.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    parts: Vec<Part>,
+    /// Only payloads of so many bytes, 16 to 65536. Default: 32, 128 and 4096.
+    #[arg(long, value_delimiter = ',', value_name = "BYTES")]
+    record_bytes: Vec<usize>,
+    /// Only these systems: limit, file, ringkeep, lmdb, ..; ratios need `limit` and `ringkeep`.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    systems: Vec<String>,
+    /// MiB of records that each side keeps. Default: 64, or 16 with `--quick`.
+    #[arg(long, value_name = "N")]
+    ring_mib: Option<u64>,
+}
+
 /// How much is done.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Plan {
+struct Plan {
     rounds: u32,
     /// Bytes of all records that are kept.
     ring_bytes: u64,
@@ -68,14 +90,6 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(quick: bool, ring_mib: Option<u64>) -> Self {
-        let mut plan = if quick { QUICK } else { FULL };
-        if let Some(mib) = ring_mib {
-            plan.ring_bytes = mib << 20;
-        }
-        plan
-    }
-
     fn followed(&self, setup: &Setup) -> u64 {
         self.followed_records.min(self.followed_bytes / setup.record_bytes as u64)
     }
@@ -107,33 +121,60 @@ const FULL: Plan = Plan {
     wakes: 2_000,
 };
 
-/// The parts that are named, or all of them.
+/// A run of the comparison: where, how much, and who takes part.
+struct Bench<'a> {
+    directory: &'a Path,
+    plan: Plan,
+    sides: Vec<Side>,
+}
+
+/// What is chosen, or all of it.
 pub(crate) fn run(
     directory: &Path,
-    plan: &Plan,
-    parts: &[Part],
+    quick: bool,
+    choice: &Choice,
     report: &mut Report,
 ) -> Result<()> {
+    let mut plan = if quick { QUICK } else { FULL };
+    if let Some(mib) = choice.ring_mib {
+        plan.ring_bytes = mib << 20;
+    }
+    let bench = Bench { directory, plan, sides: sides_of(choice)? };
     let mut board = Board::default();
-    let wanted = |part| parts.is_empty() || parts.contains(&part);
-    for record_bytes in SIZES {
+    let wanted = |part| choice.parts.is_empty() || choice.parts.contains(&part);
+    if let Some(bytes) = choice.record_bytes.iter().find(|bytes| !SIZES_RANGE.contains(bytes)) {
+        return Err(format!("payloads of {bytes} bytes are not compared").into());
+    }
+    let sizes = if choice.record_bytes.is_empty() { &SIZES[..] } else { &choice.record_bytes };
+    for &record_bytes in sizes {
         if wanted(Part::Hot) {
-            hot::run(directory, plan, record_bytes, &mut board)?;
+            hot::run(&bench, record_bytes, &mut board)?;
         }
         if wanted(Part::Durable) {
-            durable::run(directory, plan, record_bytes, &mut board)?;
+            durable::run(&bench, record_bytes, &mut board)?;
         }
         if wanted(Part::Follow) {
-            follow::run(directory, plan, record_bytes, &mut board)?;
+            follow::run(&bench, record_bytes, &mut board)?;
         }
     }
     if wanted(Part::Latency) {
-        latency::run(directory, plan, &mut board)?;
+        latency::run(&bench, &mut board)?;
     }
     if wanted(Part::Wake) {
-        wake::run(directory, plan, &mut board)?;
+        wake::run(&bench, &mut board)?;
     }
     goals::judge(&board, report);
     board.report(report);
     Ok(())
+}
+
+fn sides_of(choice: &Choice) -> Result<Vec<Side>> {
+    let known = |name: &&String| SIDES.iter().any(|side| side.name == **name);
+    if let Some(name) = choice.systems.iter().find(|name| !known(name)) {
+        return Err(format!("{name} is no system").into());
+    }
+    let wanted = |side: &Side| {
+        choice.systems.is_empty() || choice.systems.iter().any(|name| name == side.name)
+    };
+    Ok(SIDES.into_iter().filter(wanted).collect())
 }

@@ -14,13 +14,13 @@ use rustix::time::{ClockId, clock_gettime};
 use tempfile::TempDir;
 
 use super::{
-    Plan, Result,
+    Bench, Result,
     board::{Board, Row},
     child::{Child, Job, Started, say},
     latency::percentiles,
     records::Records,
     rows,
-    sides::{LIMIT, SIDES, Setup, Side, Syncs},
+    sides::{LIMIT, Setup, Side, Syncs},
 };
 use crate::{rounds::in_rounds, table::OURS};
 
@@ -30,12 +30,13 @@ const RING_BYTES: u64 = 1 << 20;
 const PAUSE: Duration = Duration::from_millis(1);
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) fn run(directory: &Path, plan: &Plan, board: &mut Board) -> Result<()> {
+pub(super) fn run(bench: &Bench<'_>, board: &mut Board) -> Result<()> {
+    let plan = &bench.plan;
     let setup = Setup::new(RECORD_BYTES, RING_BYTES, Syncs::Never);
-    let able = |side: &Side| [LIMIT, OURS].contains(&side.name);
-    let sides: Vec<Side> = SIDES.into_iter().filter(able).collect();
+    let able = |side: &&Side| [LIMIT, OURS].contains(&side.name);
+    let sides: Vec<Side> = bench.sides.iter().filter(able).copied().collect();
     in_rounds(plan.rounds, &sides, |side| {
-        let place = TempDir::new_in(directory)?;
+        let place = TempDir::new_in(bench.directory)?;
         let ids = 0..plan.wakes;
         let ns = if side.name == LIMIT {
             by_pipe(side, place.path(), &setup, &ids)
