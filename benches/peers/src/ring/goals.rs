@@ -97,10 +97,12 @@ const TIMES: &[Times] = &[
 const TIMES_OVERWRITE: [(Name, f64); 2] = [(rows::FRESH, 1.15), (rows::WRITEBACK, 1.35)];
 
 /// Nanoseconds at most.
-const NS: [(Name, f64); 3] = [
+const NS: [(Name, f64); 5] = [
     (rows::LATENCY_BESIDE_SYNCS[2], 5_000.0),
-    (rows::WAKE[0], 10_000.0),
-    (rows::WAKE[1], 60_000.0),
+    (rows::WAKE_QUIET[0], 10_000.0),
+    (rows::WAKE_QUIET[1], 60_000.0),
+    (rows::WAKE_BUSY[0], 10_000.0),
+    (rows::WAKE_BUSY[1], 60_000.0),
 ];
 const NS_RECORD_BYTES: usize = 128;
 

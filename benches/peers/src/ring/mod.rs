@@ -118,7 +118,7 @@ const FULL: Plan = Plan {
     followed_bytes: 256 << 20,
     followed_records: 1_000_000,
     timed_reads: 100_000,
-    wakes: 2_000,
+    wakes: 1_000,
 };
 
 /// A run of the comparison: where, how much, and who takes part.

@@ -41,8 +41,13 @@ pub(super) const LATENCY_BESIDE_SYNCS: Percentiles = [
     ("latency", "beside a producer that syncs each 64, p99"),
     ("latency", "beside a producer that syncs each 64, p99.9"),
 ];
-pub(super) const WAKE: Percentiles = [
-    ("wake", "a process that sleeps, p50"),
-    ("wake", "a process that sleeps, p99"),
-    ("wake", "a process that sleeps, p99.9"),
+pub(super) const WAKE_QUIET: Percentiles = [
+    ("wake", "a process that sleeps, appends 5 ms apart, p50"),
+    ("wake", "a process that sleeps, appends 5 ms apart, p99"),
+    ("wake", "a process that sleeps, appends 5 ms apart, p99.9"),
+];
+pub(super) const WAKE_BUSY: Percentiles = [
+    ("wake", "a process that sleeps, appends 1 ms apart, p50"),
+    ("wake", "a process that sleeps, appends 1 ms apart, p99"),
+    ("wake", "a process that sleeps, appends 1 ms apart, p99.9"),
 ];

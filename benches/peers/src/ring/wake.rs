@@ -26,8 +26,10 @@ use crate::{rounds::in_rounds, table::OURS};
 
 const RECORD_BYTES: usize = 128;
 const RING_BYTES: u64 = 1 << 20;
-/// Between two appends, so that the reader sleeps again.
-const PAUSE: Duration = Duration::from_millis(1);
+/// Between two appends, so that the reader sleeps again: longer than ringkeep takes to call a
+/// producer quiet, and less.
+const PAUSES: [(Duration, rows::Percentiles); 2] =
+    [(Duration::from_millis(5), rows::WAKE_QUIET), (Duration::from_millis(1), rows::WAKE_BUSY)];
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn run(bench: &Bench<'_>, board: &mut Board) -> Result<()> {
@@ -35,50 +37,62 @@ pub(super) fn run(bench: &Bench<'_>, board: &mut Board) -> Result<()> {
     let setup = Setup::new(RECORD_BYTES, RING_BYTES, Syncs::Never);
     let able = |side: &&Side| [LIMIT, OURS].contains(&side.name);
     let sides: Vec<Side> = bench.sides.iter().filter(able).copied().collect();
-    in_rounds(plan.rounds, &sides, |side| {
-        let place = TempDir::new_in(bench.directory)?;
-        let ids = 0..plan.wakes;
-        let ns = if side.name == LIMIT {
-            by_pipe(side, place.path(), &setup, &ids)
-        } else {
-            by_ring(side, place.path(), &setup, &ids)
-        };
-        let ns = ns.map_err(|error| format!("{}, wake: {error}", side.name))?;
-        for ((work, what), ns) in rows::WAKE.into_iter().zip(percentiles(ns)) {
-            board.add(Row { work, what, record_bytes: RECORD_BYTES }, side, ns);
-        }
-        Ok(())
-    })
-}
-
-fn by_pipe(side: &Side, place: &Path, setup: &Setup, ids: &Range<u64>) -> Result<Vec<u64>> {
-    let started = Child::new(Job::Wake, side, place, setup, ids).start()?;
-    send(started, ids, |started, _| Ok(started.stdin.write_all(&[1])?))
-}
-
-fn by_ring(side: &Side, place: &Path, setup: &Setup, ids: &Range<u64>) -> Result<Vec<u64>> {
-    let options = RingOptions::new(setup.record_bytes, setup.capacity);
-    let mut producer = options.create(place.join("ring.dat"))?;
-    let mut records = Records::new(setup.record_bytes);
-    let started = Child::new(Job::Wake, side, place, setup, ids).start()?;
-    send(started, ids, |_, id| Ok(producer.append(records.make(id)).map(drop)?))
-}
-
-/// Nanoseconds from each append to the wake.
-fn send(
-    mut started: Started,
-    ids: &Range<u64>,
-    mut append: impl FnMut(&mut Started, u64) -> Result<()>,
-) -> Result<Vec<u64>> {
-    let mut sent = Vec::new();
-    for id in ids.clone() {
-        thread::park_timeout(PAUSE);
-        sent.push(now());
-        append(&mut started, id)?;
+    for (pause, names) in PAUSES {
+        in_rounds(plan.rounds, &sides, |side| {
+            let place = TempDir::new_in(bench.directory)?;
+            let line = Line { side, place: place.path(), setup, ids: 0..plan.wakes, pause };
+            let ns = if side.name == LIMIT { line.by_pipe() } else { line.by_ring() };
+            let ns = ns.map_err(|error| format!("{}, wake: {error}", side.name))?;
+            for ((work, what), ns) in names.into_iter().zip(percentiles(ns)) {
+                board.add(Row { work, what, record_bytes: RECORD_BYTES }, side, ns);
+            }
+            Result::Ok(())
+        })?;
     }
-    let woken: Result<Vec<u64>> = sent.iter().map(|_| started.listen()).collect();
-    started.end()?;
-    Ok(woken?.into_iter().zip(sent).map(|(woken, sent)| woken.saturating_sub(sent)).collect())
+    Ok(())
+}
+
+/// To a reader in another process.
+struct Line<'a> {
+    side: &'a Side,
+    place: &'a Path,
+    setup: Setup,
+    ids: Range<u64>,
+    pause: Duration,
+}
+
+impl Line<'_> {
+    fn by_pipe(&self) -> Result<Vec<u64>> {
+        self.send(self.start()?, |started, _| Ok(started.stdin.write_all(&[1])?))
+    }
+
+    fn by_ring(&self) -> Result<Vec<u64>> {
+        let options = RingOptions::new(self.setup.record_bytes, self.setup.capacity);
+        let mut producer = options.create(self.place.join("ring.dat"))?;
+        let mut records = Records::new(self.setup.record_bytes);
+        self.send(self.start()?, |_, id| Ok(producer.append(records.make(id)).map(drop)?))
+    }
+
+    fn start(&self) -> Result<Started> {
+        Child::new(Job::Wake, self.side, self.place, &self.setup, &self.ids).start()
+    }
+
+    /// Nanoseconds from each append to the wake.
+    fn send(
+        &self,
+        mut started: Started,
+        mut append: impl FnMut(&mut Started, u64) -> Result<()>,
+    ) -> Result<Vec<u64>> {
+        let mut sent = Vec::new();
+        for id in self.ids.clone() {
+            thread::park_timeout(self.pause);
+            sent.push(now());
+            append(&mut started, id)?;
+        }
+        let woken: Result<Vec<u64>> = sent.iter().map(|_| started.listen()).collect();
+        started.end()?;
+        Ok(woken?.into_iter().zip(sent).map(|(woken, sent)| woken.saturating_sub(sent)).collect())
+    }
 }
 
 /// In the other process: sleeps until each of the ids comes, and then says when it woke.
