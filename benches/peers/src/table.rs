@@ -261,4 +261,20 @@ mod tests {
         let (first, ns, _) = &work.rows()[0];
         assert_eq!((first.name, ns.median.to_bits()), (OURS, 1.0_f64.to_bits()));
     }
+
+    #[test]
+    fn a_line_of_json_has_the_ratio_to_the_limit() {
+        let mut work = Work::new("scan", "by iterator", 32);
+        for (limit, ours) in [(1.0, 3.0), (10.0, 20.0), (1.0, 5.0)] {
+            work.add("limit", Role::Limit, limit);
+            work.add(OURS, Role::Ours, ours);
+        }
+        let mut report = Report::new(Path::new("here"));
+        report.add(work);
+        let lines: Vec<Value> = report.json_lines("limit").collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!((&lines[1]["system"], &lines[1]["work"]), (&json!(OURS), &json!("scan")));
+        assert_eq!(lines[1]["ratio_to_limit"], json!(3.0));
+        assert_eq!(lines[1]["spread"], json!([2.0, 5.0]));
+    }
 }
