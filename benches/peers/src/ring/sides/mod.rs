@@ -78,7 +78,7 @@ impl Setup {
     /// The ids of each transaction of an append.
     fn transactions(&self, ids: Range<u64>) -> impl Iterator<Item = Range<u64>> {
         let count = match self.syncs {
-            Syncs::Never => (1024).min((1 << 20) / self.record_bytes as u64),
+            Syncs::Never => 1024.min((1 << 20) / self.record_bytes as u64),
             Syncs::EachAppend => (ids.end - ids.start).max(1),
         };
         pieces(ids, count)
