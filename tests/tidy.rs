@@ -68,8 +68,12 @@ const BANS: &[Ban] = &[
     Ban {
         spelling: "unsafe",
         within: ANYWHERE,
-        // The other one opens LMDB for a comparison, in a package that nobody links.
-        homes: &["src/disk/raw/", "benches/peers/src/store/sides/lmdb.rs"],
+        // The others open LMDB and copy to and from a mapping, in a package that nobody links.
+        homes: &[
+            "src/disk/raw/",
+            "benches/peers/src/lmdb.rs",
+            "benches/peers/src/ring/sides/limit.rs",
+        ],
         instead: "call a safe function of src/disk/raw, the only room with unsafe code",
     },
     Ban {

@@ -1,5 +1,5 @@
-//! Ratios to other crates that do the same job: `cargo run --release -p ringkeep-peers -- queue`,
-//! `-- spill` or `-- store`.
+//! Ratios to other crates that do the same job: `cargo run --release -p ringkeep-peers -- ring`,
+//! `-- queue`, `-- spill` or `-- store`.
 //!
 //! All sides run in one process, in one directory, in rounds that alternate their order, so that a
 //! noisy machine disturbs all of them alike. What counts is the ratio to ringkeep within a round:
@@ -7,7 +7,10 @@
 //! where a side fails or something is missing, 2 on wrong usage. A goal that is not met is told,
 //! and is no failure.
 
+mod lmdb;
 mod queue;
+mod ring;
+mod rounds;
 mod spill;
 mod store;
 mod table;
@@ -20,9 +23,14 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
+use serde_json::Value;
 use tempfile::TempDir;
 
-use self::{queue::Scenario, table::Report};
+use self::{
+    queue::Scenario,
+    ring::{Child, Choice},
+    table::Report,
+};
 
 /// Measures ringkeep beside other crates that do the same job.
 #[derive(Debug, Parser)]
@@ -33,7 +41,7 @@ struct Arguments {
     /// Less data and fewer rounds: for a look, not for a record.
     #[arg(long, global = true)]
     quick: bool,
-    /// The last line on standard output is one of JSON.
+    /// The last line on standard output is one of JSON; the ring has one for each figure.
     #[arg(long, global = true)]
     json: bool,
     /// Where the files are made, and removed afterwards. Default: where temporary files go.
@@ -43,6 +51,11 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Structure {
+    /// The ring, beside the limit of the machine, a plain file, LMDB, redb, SQLite and fjall.
+    Ring(Choice),
+    /// The other process of the ring's benchmark, started by itself.
+    #[command(hide = true)]
+    RingReader(Child),
     /// The queue, beside yaque, queue-file, persistent-queue, `disk_backed_queue` and a locked
     /// `VecDeque`.
     Queue {
@@ -69,18 +82,31 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    if let Structure::RingReader(child) = &arguments.structure {
+        return child.run().map_err(|error| -> Box<dyn Error> { error });
+    }
     let parent = arguments.directory.clone().unwrap_or_else(std::env::temp_dir);
     let directory = make_directory(&parent)
         .map_err(|error| format!("cannot make a directory in {}: {error}", parent.display()))?;
     let mut report = Report::new(&parent);
-    match arguments.structure {
+    match &arguments.structure {
+        Structure::Ring(choice) => {
+            ring::run(directory.path(), arguments.quick, choice, &mut report)
+                .map_err(|error| -> Box<dyn Error> { error })?;
+        }
+        Structure::RingReader(_) => {}
         Structure::Queue { scenario } => {
-            queue::run(directory.path(), arguments.quick, scenario, &mut report)?;
+            queue::run(directory.path(), arguments.quick, *scenario, &mut report)?;
         }
         Structure::Spill => spill::run(directory.path(), arguments.quick, &mut report)?,
         Structure::Store => store::run(directory.path(), arguments.quick, &mut report)?,
     }
-    tell(&report, arguments.json).map_err(|error| format!("cannot print the table: {error}"))?;
+    let lines = match &arguments.structure {
+        _ if !arguments.json => Vec::new(),
+        Structure::Ring(_) => report.json_lines(ring::LIMIT).collect(),
+        _ => vec![report.to_json()],
+    };
+    tell(&report, &lines).map_err(|error| format!("cannot print the table: {error}"))?;
     Ok(())
 }
 
@@ -88,8 +114,8 @@ fn make_directory(parent: &Path) -> io::Result<TempDir> {
     tempfile::Builder::new().prefix("ringkeep-peers-").tempdir_in(parent)
 }
 
-fn tell(report: &Report, json: bool) -> io::Result<()> {
+fn tell(report: &Report, lines: &[Value]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     write!(out, "{report}")?;
-    if json { writeln!(out, "{}", report.to_json()) } else { Ok(()) }
+    lines.iter().try_for_each(|line| writeln!(out, "{line}"))
 }

@@ -15,6 +15,8 @@ pub(crate) const OURS: &str = "ringkeep";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Ours,
+    /// Ringkeep too, held or read in another way.
+    OtherMode,
     Peer,
     /// What the machine can do: no peer.
     Limit,
@@ -46,6 +48,9 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
+    /// Of a side that is not there: it meets no goal.
+    pub(crate) const MISSING: Self = Self { median: f64::NAN, min: f64::NAN, max: f64::NAN };
+
     fn of(mut samples: Vec<f64>) -> Self {
         samples.sort_by(f64::total_cmp);
         let at = |index: usize| samples.get(index).copied().unwrap_or(f64::NAN);
@@ -75,10 +80,20 @@ impl Work {
         Spread::of(samples.ns.iter().zip(ours).map(|(side, ours)| side / ours).collect())
     }
 
-    /// How many times as long as ringkeep this side takes, if it is there.
-    fn ratio_to(&self, name: &str) -> Option<Spread> {
-        let samples = self.sides.iter().find(|samples| samples.name == name)?;
-        Some(self.ratio(samples))
+    fn samples_of(&self, name: &str) -> Option<&Samples> {
+        self.sides.iter().find(|samples| samples.name == name)
+    }
+
+    /// How many times as long as `other_name` in that work `name` takes in this one, if both are
+    /// there and did their work in the same rounds.
+    pub(crate) fn times(&self, name: &str, other: &Self, other_name: &str) -> Option<Spread> {
+        let (ns, other_ns) = (&self.samples_of(name)?.ns, &other.samples_of(other_name)?.ns);
+        Some(Spread::of(ns.iter().zip(other_ns).map(|(one, other)| one / other).collect()))
+    }
+
+    /// Nanoseconds that a side takes, if it is there.
+    pub(crate) fn ns(&self, name: &str) -> Option<Spread> {
+        Some(Spread::of(self.samples_of(name)?.ns.clone()))
     }
 
     /// The peer that takes least, and its ratio to ringkeep.
@@ -99,6 +114,12 @@ impl Work {
             is_other(one).cmp(&is_other(other)).then(one.1.median.total_cmp(&other.1.median))
         });
         rows
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} ({:.2}..{:.2})", self.median, self.min, self.max)
     }
 }
 
@@ -136,11 +157,9 @@ impl Report {
 
     /// How many times as long as this side ringkeep may take.
     pub(crate) fn limit(&mut self, work: &Work, side: &str, most: f64, text: &str) {
-        let missing = Spread { median: f64::NAN, min: f64::NAN, max: f64::NAN };
-        let ratio = work.ratio_to(side).unwrap_or(missing);
-        let [times, min, max] = [ratio.median, ratio.max, ratio.min].map(f64::recip);
-        let found = format!("{times:.2} times as long as {side} ({min:.2}..{max:.2})");
-        self.add_goal(Goal { text: text.into(), found, is_met: times <= most });
+        let times = work.times(OURS, work, side).unwrap_or(Spread::MISSING);
+        let found = format!("{times} times as long as {side}");
+        self.add_goal(Goal { text: text.into(), found, is_met: times.median <= most });
     }
 
     /// Told once, however often it is noted.
@@ -148,6 +167,21 @@ impl Report {
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
+    }
+
+    /// A line for each side of each work, with its ratio to the side that is the limit.
+    pub(crate) fn json_lines(&self, limit: &str) -> impl Iterator<Item = Value> {
+        self.works.iter().flat_map(move |work| {
+            work.sides.iter().map(move |samples| {
+                let ratio = work.times(samples.name, work, limit).unwrap_or(Spread::MISSING);
+                json!({
+                    "work": work.scenario, "what": work.what, "record_bytes": work.item_bytes,
+                    "system": samples.name, "rounds": samples.ns.len(),
+                    "ns_per_record": Spread::of(samples.ns.clone()).median,
+                    "ratio_to_limit": ratio.median, "spread": [ratio.min, ratio.max],
+                })
+            })
+        })
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -226,5 +260,21 @@ mod tests {
         assert_eq!(work.best_peer(), Some(("peer", 3.0)));
         let (first, ns, _) = &work.rows()[0];
         assert_eq!((first.name, ns.median.to_bits()), (OURS, 1.0_f64.to_bits()));
+    }
+
+    #[test]
+    fn a_line_of_json_has_the_ratio_to_the_limit() {
+        let mut work = Work::new("scan", "by iterator", 32);
+        for (limit, ours) in [(1.0, 3.0), (10.0, 20.0), (1.0, 5.0)] {
+            work.add("limit", Role::Limit, limit);
+            work.add(OURS, Role::Ours, ours);
+        }
+        let mut report = Report::new(Path::new("here"));
+        report.add(work);
+        let lines: Vec<Value> = report.json_lines("limit").collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!((&lines[1]["system"], &lines[1]["work"]), (&json!(OURS), &json!("scan")));
+        assert_eq!(lines[1]["ratio_to_limit"], json!(3.0));
+        assert_eq!(lines[1]["spread"], json!([2.0, 5.0]));
     }
 }

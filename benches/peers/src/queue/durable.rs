@@ -7,13 +7,16 @@
 use std::{fs, path::Path, thread, time::Instant};
 
 use super::{
-    Plan, SIZES, fresh, in_rounds,
+    Plan, SIZES, fresh,
     items::{Items, number_of},
     ns_each,
     side::{Failure, Guarantee, Peer, Result, Setup, Side},
     sides::SIDES,
 };
-use crate::table::{Goal, Report, Work};
+use crate::{
+    rounds::in_rounds,
+    table::{Goal, Report, Work},
+};
 
 const SCENARIO: &str = "durable";
 /// Items that a push has, and threads that push.

@@ -11,13 +11,16 @@ use parking_lot::{Condvar, Mutex};
 use ringkeep::{Bytes, QueueOptions};
 
 use super::{
-    Plan, SIZES, fresh, in_rounds,
+    Plan, SIZES, fresh,
     items::{Items, stamp},
     ns_each,
     side::{Failure, Peer, Result},
     sides::Ours,
 };
-use crate::table::{Goal, OURS, Report, Role, Work};
+use crate::{
+    rounds::in_rounds,
+    table::{Goal, OURS, Report, Role, Work},
+};
 
 const SCENARIO: &str = "memory";
 const LOCKED: &str = "Mutex<VecDeque>";

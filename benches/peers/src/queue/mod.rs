@@ -83,23 +83,6 @@ pub(crate) fn run(
     }
 }
 
-/// Calls `once` with every side, round after round; the last side of a round is the first one of
-/// the next.
-fn in_rounds<S>(
-    rounds: u32,
-    sides: &[S],
-    mut once: impl FnMut(&S) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    for round in 0..rounds {
-        if round % 2 == 0 {
-            sides.iter().try_for_each(&mut once)?;
-        } else {
-            sides.iter().rev().try_for_each(&mut once)?;
-        }
-    }
-    Ok(())
-}
-
 /// Nanoseconds of each of `count` items.
 fn ns_each(time: Duration, count: u32) -> f64 {
     time.as_secs_f64() * 1e9 / f64::from(count)

@@ -7,13 +7,16 @@
 use std::{fs, path::Path, time::Instant};
 
 use super::{
-    Plan, SIZES, fresh, in_rounds,
+    Plan, SIZES, fresh,
     items::Items,
     ns_each,
     side::{Failure, Guarantee, Result, Setup, Side},
     sides::SIDES,
 };
-use crate::table::{Goal, Report, Work};
+use crate::{
+    rounds::in_rounds,
+    table::{Goal, Report, Work},
+};
 
 const SCENARIO: &str = "overflow";
 /// Items that a call pushes or takes.

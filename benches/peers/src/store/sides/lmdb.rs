@@ -2,12 +2,9 @@
 
 use std::path::Path;
 
-use heed::{CommitOrAbort, Database, Env, EnvOpenOptions, RoTxn, types::Bytes};
+use heed::{CommitOrAbort, Database, Env, EnvFlags, RoTxn, types::Bytes};
 
 use super::{Act, Entry, MISSING, Peer, Reader, Result, See, SeeEntry};
-
-/// What the file may grow to; it is mapped at once, and takes no disk for it.
-const MAP_BYTES: usize = 1 << 30;
 
 type Table<'e> = Database<'e, Bytes, Bytes>;
 
@@ -16,13 +13,8 @@ struct Lmdb<'e> {
     table: Table<'e>,
 }
 
-#[expect(unsafe_code, reason = "LMDB maps its file, and heed leaves it to callers to guard that")]
 pub(super) fn open(directory: &Path, act: &mut Act<'_>) -> Result<()> {
-    let mut options = EnvOpenOptions::new();
-    options.map_size(MAP_BYTES);
-    // SAFETY: the file lies in a directory that this process has just made for itself and removes
-    // afterwards; nobody else opens, changes or truncates it while it is mapped.
-    let env = unsafe { options.open(directory)? };
+    let env = crate::lmdb::open(directory, EnvFlags::empty())?;
     let table = env.create_databases_and_commit(env.write_txn()?, |opener, tx| {
         opener.create_database(tx, None).map(CommitOrAbort::<_, ()>::Commit)
     })?;
