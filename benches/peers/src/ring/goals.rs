@@ -5,7 +5,7 @@ use super::{
     rows::{self, Name},
     sides::{FILE, LIMIT, LMDB, OURS_BY_POSITION, REDB, SQLITE},
 };
-use crate::table::{Goal, OURS, Report, Spread};
+use crate::table::{Goal, OURS, Report};
 
 /// How many times as long as another side one may take.
 struct Times {
@@ -16,7 +16,7 @@ struct Times {
     works: &'static [Name],
 }
 
-/// Goals of a size are left out of a run without it.
+/// Goals of a size, or of a system, are left out of a run without it.
 const TIMES: &[Times] = &[
     Times {
         name: OURS,
@@ -119,7 +119,7 @@ pub(super) fn judge(board: &Board, report: &mut Report) {
         let find = |(work, what)| board.find(Row { work, what, record_bytes });
         for (name, most) in TIMES_OVERWRITE {
             let (Some(one), Some(other)) = (find(name), find(rows::OVERWRITE)) else { continue };
-            let times = one.times(OURS, other, OURS).unwrap_or(Spread::MISSING);
+            let Some(times) = one.times(OURS, other, OURS) else { continue };
             report.add_goal(Goal {
                 text: format!("{}, {record_bytes} bytes, at most {most:.3}", name.0),
                 found: format!("{times} times as long as overwrite"),
@@ -129,8 +129,7 @@ pub(super) fn judge(board: &Board, report: &mut Report) {
     }
     for ((work, what), most) in NS {
         let row = Row { work, what, record_bytes: NS_RECORD_BYTES };
-        let Some(found) = board.find(row) else { continue };
-        let ns = found.ns(OURS).unwrap_or(Spread::MISSING);
+        let Some(ns) = board.find(row).and_then(|found| found.ns(OURS)) else { continue };
         report.add_goal(Goal {
             text: format!("{work}, {what}, at most {most} ns"),
             found: format!("{ns} ns"),
@@ -142,7 +141,7 @@ pub(super) fn judge(board: &Board, report: &mut Report) {
 fn judge_times(board: &Board, report: &mut Report, goal: &Times, row: Row, most: f64) {
     let Some(work) = board.find(row) else { return };
     let Times { name, other, .. } = goal;
-    let times = work.times(name, work, other).unwrap_or(Spread::MISSING);
+    let Some(times) = work.times(name, work, other) else { return };
     report.add_goal(Goal {
         text: format!("{}, {}, {} bytes, at most {most:.3}", row.work, row.what, row.record_bytes),
         found: format!("{name} takes {times} times as long as {other}"),
