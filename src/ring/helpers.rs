@@ -3,7 +3,8 @@
 //!
 //! Readers register nowhere, so a wake is a system call whether anybody sleeps or not. The first
 //! record after a quiet time is told by the producer itself; during a burst the waker tells at most
-//! one wake a period, and one more when the burst is over.
+//! one wake a period, and one more when the burst is over. Periods are short at first, so that
+//! records of a slow stream are told by the producer too, and grow while a burst goes on.
 
 use std::{
     io,
@@ -22,8 +23,10 @@ use crossbeam_utils::CachePadded;
 
 use super::{cursors::Cursors, durability::Durability};
 
-/// At most one wake in this time while records keep coming.
-const PERIOD: Duration = Duration::from_millis(1);
+/// At most one wake in this time while records keep coming: twice as long after each, up to the
+/// longest. What a processor stores is visible to all others in far less than the shortest.
+const PERIOD_MIN: Duration = Duration::from_micros(50);
+const PERIOD_MAX: Duration = Duration::from_millis(1);
 
 /// The threads of one producer.
 #[derive(Debug)]
@@ -111,11 +114,14 @@ impl Drop for Helpers {
 
 impl Waker {
     fn serve(&self, cursors: Cursors<'_>) {
+        let mut period = PERIOD_MIN;
         while !self.stop.load(Relaxed) {
             if self.armed.load(Relaxed) {
                 thread::park();
+                period = PERIOD_MIN;
             } else {
-                self.calm_down(cursors);
+                self.calm_down(cursors, period);
+                period = (2 * period).min(PERIOD_MAX);
             }
         }
         // The last record is told, whatever was going on.
@@ -123,15 +129,15 @@ impl Waker {
     }
 
     /// One wake a period while records keep coming; arms the producer when none came for one.
-    fn calm_down(&self, cursors: Cursors<'_>) {
-        thread::park_timeout(PERIOD);
+    fn calm_down(&self, cursors: Cursors<'_>, period: Duration) {
+        thread::park_timeout(period);
         if self.tell_news(cursors) {
             return;
         }
         self.armed.store(true, Release);
         // A producer that saw the flag unarmed a moment ago may have published without telling. Its
         // store is visible long before another period is over; then this side tells.
-        thread::park_timeout(PERIOD);
+        thread::park_timeout(PERIOD_MIN);
         self.tell_news(cursors);
     }
 
