@@ -491,6 +491,10 @@ impl<'a> Entries<'a> {
     /// # Ok::<(), ringkeep::Error>(())
     /// ```
     pub fn visit(self, mut see: impl FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+        self.show(&mut see)
+    }
+
+    fn show(self, see: &mut See<'_>) -> Result<()> {
         let Some(range) = self.range else { return Ok(()) };
         attempt_for_user(self.path, |is_users| {
             for entry in range {
@@ -533,6 +537,9 @@ impl<'a> Entries<'a> {
         Some(Err(error))
     }
 }
+
+/// Who is shown a key and its value.
+type See<'a> = dyn FnMut(&[u8], &[u8]) -> Result<()> + 'a;
 
 /// What redb gives for an entry.
 type Found<'a> = Result<(AccessGuard<'a, Bytes>, AccessGuard<'a, Bytes>), redb::StorageError>;
