@@ -13,7 +13,7 @@ use super::{
 use crate::error::Result;
 
 /// Slots that are on their way from memory while one is copied.
-const PREFETCHED: usize = 16;
+const EARLY: usize = 16;
 
 /// What `read_many` and `read_range` fill: payloads back to back, and an outcome for each id.
 ///
@@ -70,15 +70,15 @@ impl ReadBatch {
 
     fn read_together(&mut self, archive: &Archive, ids: &[u64]) -> Result<()> {
         let start = self.outcomes.len() * self.record_size;
-        let mut crcs = [[0; 4]; TOGETHER_MAX];
+        let mut crcs = [0; TOGETHER_MAX];
         let places = self.payloads[start..].chunks_exact_mut(self.record_size).zip(&mut crcs);
         let believed = archive.between_looks(|kept| {
-            let prefetch = |id: u64| archive.shards.prefetch(archive.place(Id(id)));
-            ids.iter().take(PREFETCHED).copied().for_each(prefetch);
+            let load_early = |id: u64| archive.shards.load_early(archive.place(Id(id)));
+            ids.iter().take(EARLY).copied().for_each(load_early);
             for (index, (&id, (payload, crc))) in ids.iter().zip(places).enumerate() {
-                ids.get(index + PREFETCHED).copied().map(prefetch);
+                ids.get(index + EARLY).copied().map(load_early);
                 if kept.contains(&id) {
-                    archive.shards.read(archive.place(Id(id)), payload, crc)?;
+                    *crc = archive.copy_slot(Id(id), payload)?;
                 }
             }
             Ok(())
@@ -86,7 +86,7 @@ impl ReadBatch {
         for ((&id, crc), at) in ids.iter().zip(crcs).zip((start..).step_by(self.record_size)) {
             let payload = &mut self.payloads[at..at + self.record_size];
             let is_record = believed.contains(&id)
-                && slot::decode(archive.identity.salt, Id(id), payload, u32::from_le_bytes(crc))
+                && slot::decode(archive.identity.salt, Id(id), payload, crc)
                     == Some(Content::Record);
             let read = if is_record { Read::Record(()) } else { archive.read_slot(id, payload)? };
             if read != Read::Record(()) {

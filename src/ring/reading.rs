@@ -130,7 +130,7 @@ impl Archive {
 
     /// Copies payload and CRC out of an id's slot; what the copy is worth is decided elsewhere.
     #[inline]
-    fn copy_slot(&self, id: Id, payload: &mut [u8]) -> Result<u32> {
+    pub(crate) fn copy_slot(&self, id: Id, payload: &mut [u8]) -> Result<u32> {
         let place = self.place(id);
         if payload.len() >= PLAIN_COPY_BYTES {
             let copied = self.shards.view(place, |bytes, crc| {

@@ -163,9 +163,9 @@ impl Shards {
 
     /// Has a slot that is mapped on its way from memory while something else is done.
     #[inline]
-    pub(crate) fn prefetch(&self, place: Place) {
+    pub(crate) fn load_early(&self, place: Place) {
         if let Form::Mapped(regions) = &self.form {
-            regions[place.shard].prefetch(place.slot);
+            regions[place.shard].load_early(place.slot);
         }
     }
 

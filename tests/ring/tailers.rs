@@ -111,6 +111,28 @@ fn a_lapped_tailer_goes_on_after_its_margin() {
 }
 
 #[test]
+fn a_tailer_that_has_read_ahead_tells_of_what_happened_since() {
+    // By position it tells so after a moment only.
+    if !shows_in_place() {
+        return;
+    }
+    let home = Home::new();
+    let mut producer = ring_of(&home, 100, 50);
+    let ring = open_ring(home.path()).unwrap();
+    let mut tailer = ring.tailer(Start::Oldest).after_lap(CLOSELY);
+    let first = tailer.try_next().unwrap();
+    assert!(matches!(first, Some(Tailed::Record { id: 0, .. })), "{first:?}");
+    producer.update(1, &payload(7, 16)).unwrap();
+    let updated = tailer.try_next().unwrap();
+    assert_eq!(updated, Some(Tailed::Record { id: 1, payload: &payload(7, 16) }));
+    producer.delete(2).unwrap();
+    assert_eq!(tailer.try_next().unwrap(), Some(Tailed::Hole { id: 2, read: Read::Absent }));
+    producer.append_batch(&payloads(50..300, 16)).unwrap();
+    assert_missed(&mut tailer, 3..200);
+    assert_comes(&mut tailer, 200..300);
+}
+
+#[test]
 fn a_lapped_tailer_takes_an_eighth_of_the_capacity_as_its_margin_by_default() {
     let home = Home::new();
     let producer = ring_of(&home, 100, 300);

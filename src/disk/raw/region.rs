@@ -19,7 +19,7 @@ use crate::planted::planted;
 const CACHE_LINE: usize = 64;
 /// The processor itself sees where a longer copy goes on.
 #[cfg(target_arch = "x86_64")]
-const PREFETCH_BYTES: usize = 256;
+const EARLY_BYTES: usize = 256;
 
 /// A window of a file, or of the simulated disk.
 pub(crate) struct Region {
@@ -95,6 +95,7 @@ impl Region {
     pub(crate) fn read(&self, offset: usize, out: &mut [u8]) {
         self.check(offset, out.len());
         self.loaded(out.len());
+        // One word, as a CRC is read with the end of its payload: without the search for edges.
         match <&mut [u8; 8]>::try_from(&mut *out) {
             Ok(word) if offset.is_multiple_of(8) => *word = self.load(offset).to_le_bytes(),
             _ => self.read_cut(offset, out),
@@ -126,10 +127,10 @@ impl Region {
 
     /// Has the first bytes of a range on their way from memory while something else is done.
     #[inline]
-    pub(crate) fn prefetch(&self, offset: usize, length: usize) {
+    pub(crate) fn load_early(&self, offset: usize, length: usize) {
         self.check(offset, length);
         #[cfg(target_arch = "x86_64")]
-        for at in (offset..offset + length.min(PREFETCH_BYTES)).step_by(CACHE_LINE) {
+        for at in (offset..offset + length.min(EARLY_BYTES)).step_by(CACHE_LINE) {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
             // SAFETY: in bounds by the check; and it is a hint, which faults nowhere.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(self.base.add(at).cast()) };
@@ -197,6 +198,7 @@ impl Region {
 
     #[inline]
     fn write_cut<const WATCHED: bool>(&self, offset: usize, bytes: &[u8]) {
+        // As in `read`.
         if let Ok(word) = <[u8; 8]>::try_from(bytes)
             && offset.is_multiple_of(8)
         {

@@ -85,8 +85,8 @@ impl SlotRegion {
     }
 
     #[inline]
-    pub(crate) fn prefetch(&self, index: usize) {
-        self.region.prefetch(self.offset(index), self.size);
+    pub(crate) fn load_early(&self, index: usize) {
+        self.region.load_early(self.offset(index), self.size);
     }
 
     /// Copies neighbouring slots out, payloads and CRCs, each as `read` does.

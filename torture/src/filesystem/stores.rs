@@ -1,15 +1,12 @@
 //! Stores: commits of which a number says what they do, and what a power cut leaves of them.
 
 use std::{
-    collections::BTreeMap,
     fs::File,
     io,
     path::{Path, PathBuf},
 };
 
-use ringkeep::{
-    BucketRead, Error, ReadTx, Result, Store, StoreError, StoreFile, StoreOptions, WriteTx,
-};
+use ringkeep::{Error, Result, Store, StoreError, StoreFile, StoreOptions, WriteTx};
 
 use super::{
     note::Note,
@@ -18,13 +15,14 @@ use super::{
     promises::{After, Promises, Stage},
     worker::note,
 };
-use crate::report::Report;
+use crate::{
+    report::Report,
+    store::crashes::{Contents, contents},
+};
 
 const BUCKETS: [&str; 2] = ["one", "other"];
 /// Where the count of the commits is.
 const COUNT: &str = "count";
-
-type Contents = BTreeMap<(String, Vec<u8>), Vec<u8>>;
 
 enum Change {
     Put(&'static str, Vec<u8>, Vec<u8>),
@@ -75,17 +73,6 @@ fn contents_after(plan: &Plan, life: Life, commits: u64) -> Contents {
         }
     }
     contents
-}
-
-fn contents(tx: &ReadTx) -> Result<Contents> {
-    let mut contents = Contents::new();
-    for name in tx.buckets()? {
-        for entry in tx.bucket(&name)?.iter()? {
-            let (key, value) = entry?;
-            contents.insert((name.clone(), key.to_vec()), value.to_vec());
-        }
-    }
-    Ok(contents)
 }
 
 /// Commits in a store.

@@ -22,7 +22,7 @@ pub(super) fn of(seed: u64) -> Report {
     driver.report
 }
 
-pub(super) type Contents = BTreeMap<(String, Vec<u8>), Vec<u8>>;
+pub(crate) type Contents = BTreeMap<(String, Vec<u8>), Vec<u8>>;
 
 struct Driver {
     random: fastrand::Rng,
@@ -243,7 +243,7 @@ impl Driver {
     }
 }
 
-pub(super) fn contents(tx: &ReadTx) -> Result<Contents> {
+pub(crate) fn contents(tx: &ReadTx) -> Result<Contents> {
     let mut contents = Contents::new();
     for name in tx.buckets()? {
         for entry in tx.bucket(&name)?.iter()? {

@@ -5,7 +5,7 @@
 //! a later one, up to the one that was being committed. Looking at the file without writing finds
 //! the same, and opening twice comes to the same.
 
-mod crashes;
+pub(crate) mod crashes;
 mod faults;
 
 use crate::{report::Report, work};

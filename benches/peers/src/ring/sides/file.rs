@@ -8,7 +8,9 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use super::{Act, BoxedReader, Reader, Readers, Records, Result, Setup, Syncs, Wait, Writer};
+use super::{
+    Act, BoxedReader, Reader, Readers, Records, Result, Setup, Syncs, Wait, Writer, follow,
+};
 
 pub(super) fn open(directory: &Path, setup: &Setup, act: &mut Act<'_>) -> Result<()> {
     let path = directory.join("records");
@@ -102,17 +104,6 @@ impl Reader for Walker<'_> {
     }
 
     fn follow(&mut self, ids: Range<u64>, records: &Records, wait: &Wait) -> Result<()> {
-        let mut id = ids.start;
-        while id < ids.end {
-            // Acquire: pairs with the producer's Release store.
-            let end = self.plain.next.load(Ordering::Acquire).min(ids.end);
-            if id < end {
-                self.scan(id..end, records)?;
-                id = end;
-            } else {
-                wait.pause()?;
-            }
-        }
-        Ok(())
+        follow(&self.plain.next, ids, wait, |ids| self.scan(ids, records))
     }
 }

@@ -14,7 +14,7 @@ use memmap2::MmapRaw;
 use rustix::fs::{FallocateFlags, fallocate};
 
 use super::{
-    Act, BoxedReader, Reader, Readers, Records, Result, Setup, Syncs, Wait, Watch, Writer,
+    Act, BoxedReader, Reader, Readers, Records, Result, Setup, Syncs, Wait, Watch, Writer, follow,
 };
 
 /// Before the slots: `next`, and nothing else.
@@ -194,17 +194,6 @@ impl Reader for Walker<'_> {
     }
 
     fn follow(&mut self, ids: Range<u64>, records: &Records, wait: &Wait) -> Result<()> {
-        let mut id = ids.start;
-        while id < ids.end {
-            // Acquire: pairs with the producer's Release store.
-            let end = self.slots.next().load(Ordering::Acquire).min(ids.end);
-            if id < end {
-                self.scan(id..end, records)?;
-                id = end;
-            } else {
-                wait.pause()?;
-            }
-        }
-        Ok(())
+        follow(self.slots.next(), ids, wait, |ids| self.scan(ids, records))
     }
 }

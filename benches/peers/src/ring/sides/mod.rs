@@ -30,7 +30,11 @@ mod redb;
 mod ringkeep;
 mod sqlite;
 
-use std::{ops::Range, path::Path};
+use std::{
+    ops::Range,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use super::{Result, pace::Wait, records::Records};
 use crate::table::{OURS, Role};
@@ -103,6 +107,27 @@ pub(super) fn pieces(ids: Range<u64>, count: u64) -> impl Iterator<Item = Range<
         start = piece.end;
         (!piece.is_empty()).then_some(piece)
     })
+}
+
+/// Reads ids as a producer shows them, in a side whose cursor is a word in memory.
+fn follow(
+    next: &AtomicU64,
+    ids: Range<u64>,
+    wait: &Wait,
+    mut scan: impl FnMut(Range<u64>) -> Result<()>,
+) -> Result<()> {
+    let mut id = ids.start;
+    while id < ids.end {
+        // Acquire: pairs with the producer's Release store.
+        let end = next.load(Ordering::Acquire).min(ids.end);
+        if id < end {
+            scan(id..end)?;
+            id = end;
+        } else {
+            wait.pause()?;
+        }
+    }
+    Ok(())
 }
 
 /// The one that appends.
