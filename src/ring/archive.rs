@@ -145,8 +145,9 @@ impl Archive {
         &self.identity.geometry
     }
 
+    #[inline]
     pub(crate) fn cursors(&self) -> Cursors<'_> {
-        Cursors(&self.pages)
+        Cursors::of(&self.pages)
     }
 
     #[inline]
@@ -265,7 +266,7 @@ impl Archive {
 
     /// What the hot page relied on before says, as it was looked at last.
     #[inline]
-    fn known_session(&self) -> Option<Session> {
+    pub(crate) fn known_session(&self) -> Option<Session> {
         let epoch = self.cursors().epoch();
         let known = self.believed_epoch.load(Relaxed) == epoch.wrapping_add(1);
         let is_believed = known && self.cursors().boot() == self.boot;

@@ -36,7 +36,8 @@ const EARLY: usize = 16;
 pub struct ReadBatch {
     record_size: usize,
     payloads: Vec<u8>,
-    outcomes: Vec<(u64, Read<()>)>,
+    /// Of each id; `None` is a record, as nearly all of them are.
+    outcomes: Vec<(u64, Option<Box<Read<()>>>)>,
     ahead: Ahead,
 }
 
@@ -88,11 +89,8 @@ impl ReadBatch {
             let is_record = believed.contains(&id)
                 && slot::decode(archive.identity.salt, Id(id), payload, crc)
                     == Some(Content::Record);
-            let read = if is_record { Read::Record(()) } else { archive.read_slot(id, payload)? };
-            if read != Read::Record(()) {
-                payload.fill(0);
-            }
-            self.outcomes.push((id, read));
+            let outcome = if is_record { None } else { look(archive, id, payload)? };
+            self.outcomes.push((id, outcome));
         }
         Ok(())
     }
@@ -101,13 +99,15 @@ impl ReadBatch {
     pub(crate) fn fill_range(&mut self, archive: &Archive, ids: Range<u64>) -> Result<()> {
         self.clear(archive);
         for id in ids.clone() {
-            match self.ahead.take(archive, id, id..ids.end)? {
-                Some(at) => {
-                    self.payloads.extend_from_slice(self.ahead.bytes(at));
-                    self.outcomes.push((id, Read::Record(())));
-                }
-                None => self.read(archive, id)?,
-            }
+            let outcome = if self.ahead.look(archive, id, id..ids.end)? {
+                self.payloads.extend_from_slice(self.ahead.payload(id));
+                None
+            } else {
+                let start = self.payloads.len();
+                self.payloads.resize(start + self.record_size, 0);
+                look(archive, id, &mut self.payloads[start..])?
+            };
+            self.outcomes.push((id, outcome));
         }
         Ok(())
     }
@@ -117,18 +117,6 @@ impl ReadBatch {
         self.payloads.clear();
         self.outcomes.clear();
         self.ahead.clear();
-    }
-
-    fn read(&mut self, archive: &Archive, id: u64) -> Result<()> {
-        let start = self.payloads.len();
-        self.payloads.resize(start + self.record_size, 0);
-        let payload = &mut self.payloads[start..];
-        let read = archive.read_slot(id, payload)?;
-        if read != Read::Record(()) {
-            payload.fill(0);
-        }
-        self.outcomes.push((id, read));
-        Ok(())
     }
 
     /// Ids read.
@@ -177,6 +165,20 @@ impl ReadBatch {
     pub fn iter(&self) -> impl Iterator<Item = (u64, Read<&[u8]>)> {
         let payloads = self.payloads.chunks_exact(self.record_size.max(1));
         let outcomes = self.outcomes.iter().zip(payloads);
-        outcomes.map(|((id, read), payload)| (*id, read.clone().map(|()| payload)))
+        outcomes.map(|((id, outcome), payload)| match outcome {
+            None => (*id, Read::Record(payload)),
+            Some(read) => (*id, Read::clone(read).map(|()| payload)),
+        })
     }
+}
+
+/// What became of an id that nothing has proven yet; zeros unless there is a record.
+#[cold]
+fn look(archive: &Archive, id: u64, payload: &mut [u8]) -> Result<Option<Box<Read<()>>>> {
+    let read = archive.read_slot(id, payload)?;
+    if read == Read::Record(()) {
+        return Ok(None);
+    }
+    payload.fill(0);
+    Ok(Some(Box::new(read)))
 }

@@ -63,7 +63,6 @@ impl Clock {
     }
 
     /// Looks at records before they are stored. Gives the new step if it must grow for them.
-    #[inline]
     pub(crate) fn observe(&mut self, records: &[u8]) -> Option<u64> {
         let mut back = 0;
         for record in records.chunks_exact(self.record_size) {

@@ -21,15 +21,18 @@ use std::sync::atomic::Ordering::{Relaxed, Release};
 use super::{layout::hot, pages::Pages};
 use crate::{
     disk::{
-        raw::fence,
+        raw::{Words, fence},
         seam::{BootId, FileId},
     },
     planted::planted,
 };
 
 /// The words of the hot page.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Cursors<'a>(pub(crate) &'a Pages);
+#[derive(Clone, Copy)]
+pub(crate) struct Cursors<'a> {
+    pages: &'a Pages,
+    words: Words<'a, { hot::WORDS }>,
+}
 
 /// One consistent look at the hot page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,53 +49,68 @@ pub(crate) struct HotPage {
     pub(crate) file: FileId,
 }
 
-impl Cursors<'_> {
+impl<'a> Cursors<'a> {
+    #[inline]
+    pub(crate) fn of(pages: &'a Pages) -> Self {
+        Self { pages, words: pages.hot_words() }
+    }
+
+    #[inline]
+    fn load(self, offset: usize) -> u64 {
+        self.words.load((offset - hot::CLAIM) / 8)
+    }
+
+    #[inline]
+    fn load_acquire(self, offset: usize) -> u64 {
+        self.words.load_acquire((offset - hot::CLAIM) / 8)
+    }
+
     // Readers.
 
     #[inline]
     pub(crate) fn next(self) -> u64 {
         // Acquire: pairs with `publish`; every record below it is visible.
-        self.0.load_acquire(hot::NEXT)
+        self.load_acquire(hot::NEXT)
     }
 
     #[inline]
     pub(crate) fn claim(self) -> u64 {
-        self.0.load(hot::CLAIM)
+        self.load(hot::CLAIM)
     }
 
     #[inline]
     pub(crate) fn counter(self) -> u64 {
         // Acquire: pairs with `begin_rewrite`; the redo slot was complete before the counter moved.
-        self.0.load_acquire(hot::COUNTER)
+        self.load_acquire(hot::COUNTER)
     }
 
     #[inline]
     pub(crate) fn durable(self) -> u64 {
-        self.0.load_acquire(hot::DURABLE)
+        self.load_acquire(hot::DURABLE)
     }
 
     #[inline]
     pub(crate) fn kept(self) -> u64 {
-        self.0.load_acquire(hot::KEPT)
+        self.load_acquire(hot::KEPT)
     }
 
     pub(crate) fn clock_step(self) -> u64 {
-        self.0.load_acquire(hot::CLOCK_STEP)
+        self.load_acquire(hot::CLOCK_STEP)
     }
 
     #[inline]
     pub(crate) fn epoch(self) -> u64 {
-        self.0.load_acquire(hot::EPOCH)
+        self.load_acquire(hot::EPOCH)
     }
 
     #[inline]
     pub(crate) fn boot(self) -> BootId {
-        [self.0.load_acquire(hot::BOOT), self.0.load(hot::BOOT + 8)]
+        [self.load_acquire(hot::BOOT), self.load(hot::BOOT + 8)]
     }
 
     /// The file that the hot page is of.
     fn file(self) -> FileId {
-        FileId { device: self.0.load_acquire(hot::DEVICE), inode: self.0.load_acquire(hot::INODE) }
+        FileId { device: self.load_acquire(hot::DEVICE), inode: self.load_acquire(hot::INODE) }
     }
 
     /// All words, one after the other; whoever needs them to agree looks twice.
@@ -103,8 +121,8 @@ impl Cursors<'_> {
             boot: self.boot(),
             durable: self.durable(),
             next: self.next(),
-            touched: self.0.load_acquire(hot::TOUCHED),
-            claim: self.0.load_acquire(hot::CLAIM),
+            touched: self.load_acquire(hot::TOUCHED),
+            claim: self.load_acquire(hot::CLAIM),
             kept: self.kept(),
             counter: self.counter(),
             clock_step: self.clock_step(),
@@ -118,10 +136,10 @@ impl Cursors<'_> {
     #[inline]
     pub(crate) fn announce(self, claim: Option<u64>, touched: u64) {
         if let (Some(claim), false) = (claim, planted("claim_not_raised")) {
-            self.0.store(hot::CLAIM, claim, Relaxed);
+            self.pages.store(hot::CLAIM, claim, Relaxed);
         }
         if !planted("touched_not_kept") {
-            self.0.store(hot::TOUCHED, touched, Relaxed);
+            self.pages.store(hot::TOUCHED, touched, Relaxed);
         }
         // Release: pairs with the readers' fence after a copy. A release store of claim would not
         // do: it orders what is before it, and the slots come after.
@@ -133,9 +151,9 @@ impl Cursors<'_> {
     /// As `announce` for a jump, where touched comes first: a claim far ahead without it would lap
     /// records that nothing replaces.
     pub(crate) fn announce_jump(self, claim: u64, touched: u64) {
-        self.0.store(hot::TOUCHED, touched, Relaxed);
+        self.pages.store(hot::TOUCHED, touched, Relaxed);
         fence(Release);
-        self.0.store(hot::CLAIM, claim, Relaxed);
+        self.pages.store(hot::CLAIM, claim, Relaxed);
         fence(Release);
     }
 
@@ -143,16 +161,16 @@ impl Cursors<'_> {
     #[inline]
     pub(crate) fn publish(self, next: u64) {
         let order = if planted("next_published_relaxed") { Relaxed } else { Release };
-        self.0.store(hot::NEXT, next, order);
+        self.pages.store(hot::NEXT, next, order);
     }
 
     pub(crate) fn begin_rewrite(self) {
         if planted("counter_not_moved") {
             return;
         }
-        let counter = self.0.load(hot::COUNTER);
+        let counter = self.load(hot::COUNTER);
         // Release: whoever sees the counter odd sees the whole redo slot.
-        self.0.store(hot::COUNTER, counter.wrapping_add(1), Release);
+        self.pages.store(hot::COUNTER, counter.wrapping_add(1), Release);
         // Whoever sees a word of the new slot sees the counter moved.
         fence(Release);
     }
@@ -162,86 +180,86 @@ impl Cursors<'_> {
         if planted("counter_not_moved") {
             return;
         }
-        let counter = self.0.load(hot::COUNTER);
-        self.0.store(hot::COUNTER, counter.wrapping_add(1), Release);
+        let counter = self.load(hot::COUNTER);
+        self.pages.store(hot::COUNTER, counter.wrapping_add(1), Release);
     }
 
     pub(crate) fn set_claim(self, claim: u64) {
-        self.0.store(hot::CLAIM, claim, Release);
+        self.pages.store(hot::CLAIM, claim, Release);
     }
 
     pub(crate) fn set_touched(self, touched: u64) {
-        self.0.store(hot::TOUCHED, touched, Release);
+        self.pages.store(hot::TOUCHED, touched, Release);
     }
 
     pub(crate) fn set_durable(self, durable: u64) {
-        self.0.store(hot::DURABLE, durable, Release);
+        self.pages.store(hot::DURABLE, durable, Release);
     }
 
     pub(crate) fn set_kept(self, kept: u64) {
-        self.0.store(hot::KEPT, kept, Release);
+        self.pages.store(hot::KEPT, kept, Release);
     }
 
     pub(crate) fn set_clock_step(self, step: u64) {
-        self.0.store(hot::CLOCK_STEP, step, Release);
+        self.pages.store(hot::CLOCK_STEP, step, Release);
     }
 
     pub(crate) fn set_epoch(self, epoch: u64) {
-        self.0.store(hot::EPOCH, epoch, Release);
+        self.pages.store(hot::EPOCH, epoch, Release);
     }
 
     /// The sequence number of the checkpoint page that is on the disk, as far as producers of this
     /// boot know; `None` if none of them has written one.
     pub(crate) fn proven(self, boot: BootId, file: FileId) -> Option<u64> {
-        let found = [self.0.load(hot::PROVEN_BOOT), self.0.load(hot::PROVEN_BOOT + 8)];
-        (found == boot && self.file() == file).then(|| self.0.load(hot::PROVEN))
+        let found = [self.load(hot::PROVEN_BOOT), self.load(hot::PROVEN_BOOT + 8)];
+        (found == boot && self.file() == file).then(|| self.load(hot::PROVEN))
     }
 
     pub(crate) fn set_proven(self, sequence: u64) {
-        self.0.store(hot::PROVEN, sequence, Release);
+        self.pages.store(hot::PROVEN, sequence, Release);
     }
 
     /// Before the first checkpoint page is written in a boot.
     pub(crate) fn begin_proofs(self, boot: BootId, file: FileId, sequence: u64) {
         // It is not believed, and must not be because of what is stored here.
-        self.0.store(hot::BOOT, 0, Release);
-        self.0.store(hot::BOOT + 8, 0, Release);
-        self.0.store(hot::DEVICE, file.device, Release);
-        self.0.store(hot::INODE, file.inode, Release);
+        self.pages.store(hot::BOOT, 0, Release);
+        self.pages.store(hot::BOOT + 8, 0, Release);
+        self.pages.store(hot::DEVICE, file.device, Release);
+        self.pages.store(hot::INODE, file.inode, Release);
         self.set_proven(sequence);
-        self.0.store(hot::PROVEN_BOOT + 8, boot[1], Release);
-        self.0.store(hot::PROVEN_BOOT, boot[0], Release);
+        self.pages.store(hot::PROVEN_BOOT + 8, boot[1], Release);
+        self.pages.store(hot::PROVEN_BOOT, boot[0], Release);
     }
 
     /// Fills a page that is not believed: the boot id is cleared first and stored last, each half
     /// for itself, so that no moment shows a page that looks believed and is not complete.
     pub(crate) fn refill(self, page: &HotPage) {
-        self.0.store(hot::BOOT, 0, Release);
-        self.0.store(hot::BOOT + 8, 0, Release);
+        self.pages.store(hot::BOOT, 0, Release);
+        self.pages.store(hot::BOOT + 8, 0, Release);
         fence(Release);
         self.set_claim(page.claim);
-        self.0.store(hot::COUNTER, page.counter, Release);
+        self.pages.store(hot::COUNTER, page.counter, Release);
         self.set_touched(page.touched);
         self.publish(page.next);
         self.set_durable(page.durable);
         self.set_kept(page.kept);
         self.set_clock_step(page.clock_step);
         self.set_epoch(page.epoch);
-        self.0.store(hot::BOOT + 8, page.boot[1], Release);
-        self.0.store(hot::BOOT, page.boot[0], Release);
+        self.pages.store(hot::BOOT + 8, page.boot[1], Release);
+        self.pages.store(hot::BOOT, page.boot[0], Release);
     }
 
     // Waiting, in any process.
 
     pub(crate) fn wait_word(self) -> u32 {
-        self.0.wait_word()
+        self.pages.wait_word()
     }
 
     pub(crate) fn wait(self, seen: u32, timeout: std::time::Duration) {
-        self.0.wait(seen, timeout);
+        self.pages.wait(seen, timeout);
     }
 
     pub(crate) fn wake(self) {
-        self.0.wake();
+        self.pages.wake();
     }
 }

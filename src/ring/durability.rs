@@ -28,7 +28,11 @@ use super::{
     recover::Recovered,
     redo,
 };
-use crate::{disk::poison::Poison, error::Result, planted::planted};
+use crate::{
+    disk::poison::Poison,
+    error::{Error, Result},
+    planted::planted,
+};
 
 /// Shared by a producer and its flusher.
 #[derive(Debug)]
@@ -136,26 +140,28 @@ impl Durability {
     /// announced is only made good by the next one.
     #[inline]
     pub(crate) fn storing<T>(&self, stored: Result<T>) -> Result<T> {
-        match stored {
-            Ok(stored) => Ok(stored),
-            Err(error) => {
-                if !planted("failed_store_forgotten") {
-                    self.poison.get_or_init(|| Poison::of(&error, &self.archive.path));
-                }
-                self.telling(Err(error))
-            }
+        stored.map_err(|error| self.store_failed(error))
+    }
+
+    #[cold]
+    fn store_failed(&self, error: Error) -> Error {
+        if !planted("failed_store_forgotten") {
+            self.poison.get_or_init(|| Poison::of(&error, &self.archive.path));
         }
+        self.tell_failure();
+        error
     }
 
     /// Wakes whoever waits for what will never come. Not to be called with `progress` locked.
     pub(crate) fn telling<T>(&self, result: Result<T>) -> Result<T> {
-        if result.is_err() {
-            // Under the lock: whoever looked at the poison before is asleep by now, and woken.
-            drop(self.progress.lock());
-            self.changed.notify_all();
-            self.archive.cursors().wake();
-        }
-        result
+        result.inspect_err(|_| self.tell_failure())
+    }
+
+    fn tell_failure(&self) {
+        // Under the lock: whoever looked at the poison before is asleep by now, and woken.
+        drop(self.progress.lock());
+        self.changed.notify_all();
+        self.archive.cursors().wake();
     }
 
     // Syncs.
@@ -486,7 +492,8 @@ enum Task {
 fn store_again(archive: &Archive, unproven: &Range<u64>) -> Result<()> {
     let step = archive.budget.map_or(u64::MAX, |budget| budget.step_beside());
     for (id, stored) in last_of(unproven, archive.geometry().slots).zip(1_u64..) {
-        archive.shards.write_again(archive.place(Id(id)))?;
+        let is_kept = || archive.oldest_shown() <= id;
+        archive.shards.write_again(archive.place(Id(id)), is_kept)?;
         if stored.is_multiple_of(step) {
             write_back(archive, id + 1 - step..id + 1)?;
         }

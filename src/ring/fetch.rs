@@ -7,10 +7,9 @@
 use std::{ops::Range, sync::atomic::Ordering, time::Duration};
 
 use super::{
-    archive::Archive,
+    archive::{Archive, Session},
     lookup::Id,
-    pages,
-    slot::{self, Content},
+    pages, slot,
 };
 use crate::{disk::raw::fence, error::Result, planted::planted};
 
@@ -38,84 +37,104 @@ impl Archive {
     }
 
     /// Lets `copy` copy slots of ids that are published and kept, of which it is told. Copies of
-    /// those that are returned are worth what their checksums prove. None is where `copy` fails:
+    /// those that are returned are worth what their checksums prove. None is where something fails:
     /// one of the slots may be unreadable, and which one, single looks tell.
     pub(crate) fn between_looks(
         &self,
         copy: impl FnOnce(Range<u64>) -> Result<()>,
     ) -> Result<Range<u64>> {
         let session = self.session()?;
-        let next = self.next(&session);
+        let oldest = self.oldest(&session);
+        Ok(self.between_looks_of(&session, |next| copy(oldest..next).is_ok()))
+    }
+
+    /// The same in a session, with the id that comes next.
+    #[inline]
+    pub(crate) fn between_looks_of(
+        &self,
+        session: &Session,
+        copy: impl FnOnce(u64) -> bool,
+    ) -> Range<u64> {
+        let next = self.next(session);
         let before = self.cursors().counter();
-        if copy(self.oldest(&session)..next).is_err() {
-            return Ok(0..0);
+        if !copy(next) {
+            return 0..0;
         }
         // Pairs with the fence in `Cursors::announce` and `begin_rewrite`.
         if !planted("fences_of_the_reader_missing") {
             fence(Ordering::Acquire);
         }
-        self.pages.refresh(pages::HOT)?;
+        if self.pages.refresh(pages::HOT).is_err() {
+            return 0..0;
+        }
         // Beside a rewrite, or one that died, the redo slot may know better than the slots.
         let after = self.cursors().counter();
         let is_rewritten = before != after || !after.is_multiple_of(2);
         let is_believed = session.cold.is_some() || !is_rewritten;
-        if !is_believed || !self.is_current(&session) {
-            return Ok(0..0);
+        if !is_believed || !self.is_current(session) {
+            return 0..0;
         }
-        Ok(self.oldest(&session)..next)
+        self.oldest(session)..next
     }
 }
 
 /// Slots that were read together, for a reader that walks over ids.
 #[derive(Debug)]
 pub(crate) struct Ahead {
-    ids: Range<u64>,
-    /// The others could not be read or believed together: each is looked at by itself.
-    believed: Range<u64>,
+    /// The id of the first one.
+    start: u64,
+    /// Which of them prove their record; each of the others is looked at by itself.
+    proven: Vec<bool>,
+    slots: Vec<u8>,
+    slot_size: usize,
     /// Of rewrites, before it was read.
     counter: u64,
     read_at: Duration,
-    slots: Vec<u8>,
     /// Bytes to read next time.
     bytes: usize,
 }
 
 impl Default for Ahead {
     fn default() -> Self {
-        let read_at = Duration::ZERO;
-        Self { ids: 0..0, believed: 0..0, counter: 0, read_at, slots: Vec::new(), bytes: AHEAD_MIN }
+        Self {
+            start: 0,
+            proven: Vec::new(),
+            slots: Vec::new(),
+            slot_size: 0,
+            counter: 0,
+            read_at: Duration::ZERO,
+            bytes: AHEAD_MIN,
+        }
     }
 }
 
 impl Ahead {
-    /// Where the payload of the record under `id` lies in [`Ahead::bytes`], if the slot, read
-    /// together with those around it that are `wanted`, proves it. `None` says nothing about the
-    /// id.
+    /// Where the slot of this id is, if it was read; ids before the first one are far behind it.
     #[inline]
-    pub(crate) fn take(
-        &mut self,
-        archive: &Archive,
-        id: u64,
-        wanted: Range<u64>,
-    ) -> Result<Option<Range<usize>>> {
-        if !self.ids.contains(&id) {
-            self.read(archive, id, wanted)?;
-        }
-        if !self.ids.contains(&id) || !self.believed.contains(&id) {
-            return Ok(None);
-        }
-        let index = id - self.ids.start;
-        let size = archive.geometry().slot_size();
-        let at = usize::try_from(index).unwrap_or(usize::MAX).saturating_mul(size);
-        let Some((payload, crc)) = self.slots[at..at + size].split_last_chunk() else {
-            return Ok(None);
-        };
-        let proven = slot::decode(archive.identity.salt, Id(id), payload, u32::from_le_bytes(*crc));
-        Ok((proven == Some(Content::Record)).then_some(at..at + payload.len()))
+    fn index(&self, id: u64) -> usize {
+        usize::try_from(id.wrapping_sub(self.start)).unwrap_or(usize::MAX)
     }
 
-    pub(crate) fn bytes(&self, at: Range<usize>) -> &[u8] {
-        &self.slots[at]
+    /// Whether the record under `id` was read and proven.
+    #[inline]
+    pub(crate) fn proves(&self, id: u64) -> bool {
+        self.proven.get(self.index(id)).is_some_and(|&proven| proven)
+    }
+
+    /// The payload of an id that is proven.
+    #[inline]
+    pub(crate) fn payload(&self, id: u64) -> &[u8] {
+        let at = self.index(id) * self.slot_size;
+        &self.slots[at..at + self.slot_size - size_of::<u32>()]
+    }
+
+    /// Reads the slot of `id`, unless it was, together with those around it that are `wanted`: as
+    /// many as are published, kept, and in one file. Whether it proves the record.
+    pub(crate) fn look(&mut self, archive: &Archive, id: u64, wanted: Range<u64>) -> Result<bool> {
+        if self.index(id) >= self.proven.len() {
+            self.read(archive, id, wanted)?;
+        }
+        Ok(self.proves(id))
     }
 
     /// Forgets what was read a while ago, for a follower who may have waited since: what shows the
@@ -134,31 +153,38 @@ impl Ahead {
 
     /// Forgets what was read.
     pub(crate) fn clear(&mut self) {
-        self.ids = 0..0;
+        self.proven.clear();
     }
 
-    /// Reads slots from `id` on, or up to it: those that are wanted, published, kept, and in one
-    /// file.
     fn read(&mut self, archive: &Archive, id: u64, wanted: Range<u64>) -> Result<()> {
-        let beside = id == self.ids.end || self.ids.start.checked_sub(1) == Some(id);
-        let goes_on = beside && !self.ids.is_empty();
+        let before = self.start..self.start + self.proven.len() as u64;
+        let goes_on = id == before.end || before.start.checked_sub(1) == Some(id);
         let most = if archive.shards.are_mapped() { AHEAD_MAX_MAPPED } else { AHEAD_MAX };
-        self.bytes = if goes_on { (2 * self.bytes).min(most) } else { AHEAD_MIN };
-        self.ids = 0..0;
+        self.bytes =
+            if goes_on && !before.is_empty() { (2 * self.bytes).min(most) } else { AHEAD_MIN };
+        self.clear();
+        self.slot_size = archive.geometry().slot_size();
         self.counter = archive.cursors().counter();
         if !archive.shards.are_mapped() {
             self.read_at = archive.disk.now();
         }
-        self.believed = archive.between_looks(|kept| {
+        let mut ids = 0..0;
+        let believed = archive.between_looks(|kept| {
             if !kept.contains(&id) {
                 return Ok(());
             }
             let wanted = wanted.start.max(kept.start)..wanted.end.min(kept.end);
-            self.ids = self.around(archive, id, &wanted);
-            let count = usize::try_from(self.ids.end - self.ids.start).unwrap_or(0);
-            self.slots.resize(count * archive.geometry().slot_size(), 0);
-            archive.shards.read_many(archive.place(Id(self.ids.start)), &mut self.slots)
+            ids = self.around(archive, id, &wanted);
+            let count = usize::try_from(ids.end - ids.start).unwrap_or(0);
+            self.slots.resize(count * self.slot_size, 0);
+            archive.shards.read_many(archive.place(Id(ids.start)), &mut self.slots)
         })?;
+        self.start = ids.start;
+        let salt = archive.identity.salt;
+        let slots = ids.zip(self.slots.chunks_exact(self.slot_size));
+        self.proven.extend(
+            slots.map(|(id, slot)| believed.contains(&id) && slot::is_record(salt, Id(id), slot)),
+        );
         Ok(())
     }
 

@@ -63,6 +63,8 @@ pub(crate) mod hot {
     pub(crate) const PROVEN: usize = PAGE + 232;
     pub(crate) const PROVEN_BOOT: usize = PAGE + 240;
     pub(crate) const FUTEX: usize = PAGE + 256;
+    /// Words from `CLAIM` on, up to the last one of 8 bytes.
+    pub(crate) const WORDS: usize = (PROVEN_BOOT + 16 - CLAIM) / 8;
 }
 
 /// Offsets of the two checkpoint pages.

@@ -168,14 +168,14 @@ impl Geometry {
 pub(crate) struct Lookup {
     slots: Divisor,
     slots_per_shard: Divisor,
+    last: Place,
 }
 
 impl Lookup {
     pub(crate) fn new(geometry: &Geometry) -> Self {
-        Self {
-            slots: Divisor::new(geometry.slots),
-            slots_per_shard: Divisor::new(geometry.slots_per_shard),
-        }
+        let slots_per_shard = Divisor::new(geometry.slots_per_shard);
+        let last = slots_per_shard.place_of(geometry.slots - 1);
+        Self { slots: Divisor::new(geometry.slots), slots_per_shard, last }
     }
 
     /// Slot that holds `id`.
@@ -187,10 +187,20 @@ impl Lookup {
     /// File and place of a slot.
     #[inline]
     pub(crate) fn place_of(&self, slot: SlotIndex) -> Place {
-        let (shard, slot) = self.slots_per_shard.divide(slot.0);
-        // Both fit: a file's slots are mapped as one region, and there are at most 2^14 files.
-        #[expect(clippy::cast_possible_truncation, reason = "bounded by the mapped length")]
-        Place { shard: shard as usize, slot: slot as usize }
+        self.slots_per_shard.place_of(slot.0)
+    }
+
+    /// The place of the next id.
+    #[inline]
+    pub(crate) fn after(&self, place: Place) -> Place {
+        let slot = place.slot + 1;
+        if place == self.last {
+            Place { shard: 0, slot: 0 }
+        } else if slot as u64 == self.slots_per_shard.value {
+            Place { shard: place.shard + 1, slot: 0 }
+        } else {
+            Place { slot, ..place }
+        }
     }
 }
 
@@ -206,6 +216,15 @@ struct Divisor {
 impl Divisor {
     fn new(value: u64) -> Self {
         Self { value, reciprocal: u64::MAX / value }
+    }
+
+    /// File and place, where this is the number of slots in a file.
+    #[inline]
+    fn place_of(self, slot: u64) -> Place {
+        let (shard, slot) = self.divide(slot);
+        // Both fit: a file's slots are mapped as one region, and there are at most 2^14 files.
+        #[expect(clippy::cast_possible_truncation, reason = "bounded by the mapped length")]
+        Place { shard: shard as usize, slot: slot as usize }
     }
 
     /// Quotient and remainder.
@@ -249,7 +268,9 @@ mod tests {
                 let geometry = Geometry::new(6, capacity, sharding).expect("a small ring");
                 let (mut seen, lookup) = (Vec::new(), Lookup::new(&geometry));
                 for id in 0..geometry.slots {
-                    seen.push(lookup.place_of(lookup.slot_of(Id(id))));
+                    let place = lookup.place_of(lookup.slot_of(Id(id)));
+                    assert_eq!(lookup.after(place), lookup.place_of(lookup.slot_of(Id(id + 1))));
+                    seen.push(place);
                 }
                 let all = (0..geometry.shards).flat_map(|shard| {
                     let slots = usize::try_from(geometry.slots_in(shard)).expect("few");

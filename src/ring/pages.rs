@@ -28,7 +28,7 @@ use parking_lot::Mutex;
 use super::layout::{self, CHECKPOINT_BYTES, CHECKPOINTS, Identity, hot};
 use crate::{
     disk::{
-        raw::{Region, fence},
+        raw::{Region, Words, fence},
         seam::{Access, File},
     },
     error::{Error, Result},
@@ -174,9 +174,13 @@ impl Pages {
         self.region.load(offset)
     }
 
-    #[inline]
     pub(crate) fn load_acquire(&self, offset: usize) -> u64 {
-        self.region.load_acquire(offset)
+        self.region.words_at::<1>(offset).load_acquire(0)
+    }
+
+    #[inline]
+    pub(crate) fn hot_words(&self) -> Words<'_, { hot::WORDS }> {
+        self.region.words_at(hot::CLAIM)
     }
 
     pub(crate) fn read(&self, offset: usize, out: &mut [u8]) {
@@ -213,6 +217,7 @@ impl Pages {
         self.through().is_none_or(|through| self.write_through(through, offset, bytes))
     }
 
+    #[inline(never)]
     fn write_through(&self, through: &Through, offset: usize, bytes: &[u8]) -> bool {
         if through.failed.get().is_some() {
             return false;

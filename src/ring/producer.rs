@@ -258,7 +258,8 @@ impl Producer {
         let first = self.writer.ready_for(count)?;
         let piece_bytes = usize::try_from(self.writer.piece()).unwrap_or(1) * expected;
         for piece in records.chunks(piece_bytes) {
-            self.writer.publish(self.writer.next(), Piece::Records(piece))?;
+            let count = (piece.len() / expected) as u64;
+            self.writer.publish(self.writer.next(), count, Piece::Records(piece))?;
             self.keep_policy()?;
         }
         Ok(first..first + count)
@@ -300,11 +301,11 @@ impl Producer {
             let mut left = gap;
             while left > 0 {
                 let piece = left.min(self.writer.piece());
-                self.writer.publish(self.writer.next(), Piece::Markers(piece))?;
+                self.writer.publish(self.writer.next(), piece, Piece::Markers)?;
                 self.keep_policy()?;
                 left -= piece;
             }
-            self.writer.publish(id, Piece::Records(payload))?;
+            self.writer.publish(id, 1, Piece::Records(payload))?;
         }
         self.keep_policy()
     }

@@ -71,10 +71,13 @@ impl RangeCursor {
     #[expect(clippy::should_implement_trait, reason = "it lends its buffer: see `records`")]
     pub fn next(&mut self) -> Result<Option<Lent<'_>>> {
         while let Some(id) = self.ids.next() {
+            if self.within.is_none() && self.ahead.proves(id) {
+                return Ok(Some((id, Read::Record(self.ahead.payload(id)))));
+            }
             self.up.pass(&self.archive, id, self.ids.end - 1);
-            let (read, ahead) = self.look(id, id..self.ids.end)?;
-            match self.judge(&read, ahead.as_ref()) {
-                Verdict::Wanted => return Ok(Some((id, self.lend(read, ahead)))),
+            let read = self.look(id, id..self.ids.end)?;
+            match self.judge(id, &read) {
+                Verdict::Wanted => return Ok(Some((id, self.lend(id, read)))),
                 Verdict::Unwanted => {}
                 Verdict::Past => {
                     let grew = match &mut self.within {
@@ -110,36 +113,37 @@ impl RangeCursor {
     pub fn next_back(&mut self) -> Result<Option<Lent<'_>>> {
         while let Some(id) = self.ids.next_back() {
             self.down.pass(&self.archive, id, self.ids.start);
-            let (read, ahead) = self.look(id, self.ids.start..id + 1)?;
+            let read = self.look(id, self.ids.start..id + 1)?;
             // No time is the last one to look at from this end: a clock may have been set back.
-            if self.judge(&read, ahead.as_ref()) == Verdict::Wanted {
-                return Ok(Some((id, self.lend(read, ahead))));
+            if self.judge(id, &read) == Verdict::Wanted {
+                return Ok(Some((id, self.lend(id, read))));
             }
         }
         Ok(None)
     }
 
-    /// What became of an id, and where its payload was read ahead, if it was.
-    fn look(&mut self, id: u64, wanted: Range<u64>) -> Result<(Read<()>, Option<Range<usize>>)> {
-        match self.ahead.take(&self.archive, id, wanted)? {
-            Some(ahead) => Ok((Read::Record(()), Some(ahead))),
-            None => Ok((self.archive.read_slot(id, &mut self.payload)?, None)),
+    fn look(&mut self, id: u64, wanted: Range<u64>) -> Result<Read<()>> {
+        if self.ahead.look(&self.archive, id, wanted)? {
+            Ok(Read::Record(()))
+        } else {
+            self.archive.read_slot(id, &mut self.payload)
         }
     }
 
-    fn judge(&self, read: &Read<()>, ahead: Option<&Range<usize>>) -> Verdict {
+    fn judge(&self, id: u64, read: &Read<()>) -> Verdict {
         match (&self.within, read) {
-            (Some(within), Read::Record(())) => within.judge(self.payload(ahead.cloned())),
+            (Some(within), Read::Record(())) => within.judge(self.payload(id)),
             _ => Verdict::Wanted,
         }
     }
 
-    fn lend(&self, read: Read<()>, ahead: Option<Range<usize>>) -> Read<&[u8]> {
-        read.map(|()| self.payload(ahead))
+    fn lend(&self, id: u64, read: Read<()>) -> Read<&[u8]> {
+        read.map(|()| self.payload(id))
     }
 
-    fn payload(&self, ahead: Option<Range<usize>>) -> &[u8] {
-        ahead.map_or(&self.payload, |at| self.ahead.bytes(at))
+    /// Of the record that was looked at last.
+    fn payload(&self, id: u64) -> &[u8] {
+        if self.ahead.proves(id) { self.ahead.payload(id) } else { &self.payload }
     }
 
     /// Of these ids only what is published by now and has a time in `times`; see

@@ -240,9 +240,9 @@ impl Ring {
 
     /// Looks at a record: in place in the producer's process, in a checked copy elsewhere.
     ///
-    /// In the producer's process `look` runs under a lock that the producer takes before it writes
-    /// this slot or a few others: be brief. An append from inside is refused with
-    /// [`Error::InsideView`].
+    /// In the producer's process `look` runs under a lock that the producer takes before it begins a
+    /// block of up to 256 records, where one of them goes into this slot or a few others: be brief.
+    /// An append from inside is refused with [`Error::InsideView`].
     ///
     /// # Errors
     ///
@@ -277,12 +277,14 @@ impl Ring {
         }
         let _held = Held::new(archive);
         let mut look = Some(look);
-        let shown = archive.shards.view(archive.place(Id(id)), |payload, stored| {
-            let settled = archive.cursors().counter().is_multiple_of(2)
+        let is_kept = || {
+            archive.cursors().counter().is_multiple_of(2)
                 && archive.is_current(&session)
-                && archive.lapped(&session, Id(id)).is_none();
+                && archive.lapped(&session, Id(id)).is_none()
+        };
+        let shown = archive.shards.view(archive.place(Id(id)), is_kept, |payload, stored| {
             let proven = slot::decode(archive.identity.salt, Id(id), payload, stored);
-            let take = settled && proven == Some(Content::Record);
+            let take = proven == Some(Content::Record);
             if take { look.take().map(|look| look(payload)) } else { None }
         });
         Ok(match (shown.flatten(), look) {

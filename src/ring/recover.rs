@@ -159,11 +159,11 @@ fn finish_rewrite(archive: &Archive, view: &View) -> Result<()> {
 
 fn restore(archive: &Archive, redo: &Redo, died_inside: bool) -> Result<()> {
     let (salt, place) = (archive.identity.salt, archive.place(redo.id));
-    let (mut payload, mut stored) = (vec![0; redo.payload.len()], [0; 4]);
-    archive.shards.read(place, &mut payload, &mut stored)?;
-    let proven = slot::decode(salt, redo.id, &payload, u32::from_le_bytes(stored)).is_some();
+    let mut payload = vec![0; redo.payload.len()];
+    let stored = archive.shards.read(place, &mut payload)?;
+    let proven = slot::decode(salt, redo.id, &payload, stored).is_some();
     if proven && !died_inside {
-        archive.shards.write_again(place)?;
+        archive.shards.write_again(place, || true)?;
     } else {
         let crc = match redo.content {
             Content::Record => slot::checksum(salt, redo.id, &redo.payload),

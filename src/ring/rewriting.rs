@@ -64,7 +64,7 @@ impl Writer {
         archive.cursors().begin_rewrite();
         // Nothing is stored that the redo slot and the counter do not cover.
         archive.pages.check()?;
-        archive.shards.write(archive.place(id), payload, crc)?;
+        archive.shards.write_alone(archive.place(id), payload, crc)?;
         archive.cursors().end_rewrite();
         if through {
             sync_slots(archive, id.0..id.0 + 1)?;

@@ -138,6 +138,12 @@ impl Shards {
         self.lookup.place_of(self.lookup.slot_of(id))
     }
 
+    /// The place of the next id.
+    #[inline]
+    pub(crate) fn after(&self, place: Place) -> Place {
+        self.lookup.after(place)
+    }
+
     /// Where a slot begins in its file, in bytes.
     pub(crate) fn offset_of(&self, place: Place) -> u64 {
         let index = u32::try_from(place.shard).unwrap_or(u32::MAX);
@@ -145,20 +151,30 @@ impl Shards {
         first + (place.slot * self.geometry.slot_size()) as u64
     }
 
-    /// Copies a slot out; the copy may be torn.
+    /// Copies payload and CRC out of a slot; the copy may be torn.
     #[inline]
-    pub(crate) fn read(&self, place: Place, payload: &mut [u8], crc: &mut [u8; 4]) -> Result<()> {
+    pub(crate) fn read(&self, place: Place, payload: &mut [u8]) -> Result<u32> {
         match &self.form {
-            Form::Mapped(regions) => {
-                regions[place.shard].read(place.slot, payload, crc);
-                Ok(())
-            }
-            Form::ByPosition { .. } => {
-                let file = &self.files[place.shard];
-                let read = file.read_both_at(payload, crc, self.offset_of(place));
-                read.map_err(|error| self.unreadable(place.shard, error))
-            }
+            Form::Mapped(regions) => Ok(regions[place.shard].read(place.slot, payload)),
+            Form::ByPosition { .. } => self.read_at(place, payload),
         }
+    }
+
+    /// The same where slots are mapped.
+    #[inline]
+    pub(crate) fn read_mapped(&self, place: Place, payload: &mut [u8]) -> Option<u32> {
+        match &self.form {
+            Form::Mapped(regions) => Some(regions[place.shard].read(place.slot, payload)),
+            Form::ByPosition { .. } => None,
+        }
+    }
+
+    fn read_at(&self, place: Place, payload: &mut [u8]) -> Result<u32> {
+        let mut crc = [0; 4];
+        let file = &self.files[place.shard];
+        let read = file.read_both_at(payload, &mut crc, self.offset_of(place));
+        read.map_err(|error| self.unreadable(place.shard, error))?;
+        Ok(u32::from_le_bytes(crc))
     }
 
     /// Has a slot that is mapped on its way from memory while something else is done.
@@ -189,16 +205,34 @@ impl Shards {
         unreadable(&self.files[shard], &self.file_path(shard), file_bytes, error)
     }
 
-    /// Shows a slot in place under its stripe's lock, where there is one.
+    /// Shows a slot in place under its stripe's lock, where there is one and `is_kept` agrees.
     #[inline]
-    pub(crate) fn view<R>(&self, place: Place, look: impl FnOnce(&[u8], u32) -> R) -> Option<R> {
+    pub(crate) fn view<R>(
+        &self,
+        place: Place,
+        is_kept: impl FnOnce() -> bool,
+        look: impl FnOnce(&[u8], u32) -> R,
+    ) -> Option<R> {
         match &self.form {
-            Form::Mapped(regions) => regions[place.shard].view(place.slot, look),
+            Form::Mapped(regions) => regions[place.shard].view(place.slot, is_kept, look),
             Form::ByPosition { .. } => None,
         }
     }
 
-    /// Stores a slot.
+    /// Waits for the views of slots that the caller has claimed, before it writes them.
+    pub(crate) fn wait_for_views(&self, ids: Range<u64>) {
+        let Form::Mapped(regions) = &self.form else { return };
+        for slots in self.runs_of(ids) {
+            let wait = |first: Place, count| {
+                regions[first.shard].wait_for_views(first.slot, count);
+                Ok(())
+            };
+            // Nothing in it fails.
+            let _ = self.run(slots, wait);
+        }
+    }
+
+    /// Stores a slot that is claimed.
     #[inline]
     pub(crate) fn write(&self, place: Place, payload: &[u8], crc: u32) -> Result<()> {
         match &self.form {
@@ -207,12 +241,35 @@ impl Shards {
                 Ok(())
             }
             Form::ByPosition { window_bytes, window } => {
-                self.write_unmapped(*window_bytes, &mut window.lock(), place, payload, crc)
+                self.write_unmapped(*window_bytes, window, place, payload, crc)
             }
         }
     }
 
+    /// Stores a slot that is kept.
+    pub(crate) fn write_alone(&self, place: Place, payload: &[u8], crc: u32) -> Result<()> {
+        match &self.form {
+            Form::Mapped(regions) => {
+                regions[place.shard].write_alone(place.slot, payload, crc);
+                Ok(())
+            }
+            Form::ByPosition { .. } => self.write(place, payload, crc),
+        }
+    }
+
+    #[inline(never)]
     fn write_unmapped(
+        &self,
+        window_bytes: u64,
+        window: &Mutex<Option<Window>>,
+        place: Place,
+        payload: &[u8],
+        crc: u32,
+    ) -> Result<()> {
+        self.write_into(window_bytes, &mut window.lock(), place, payload, crc)
+    }
+
+    fn write_into(
         &self,
         window_bytes: u64,
         window: &mut Option<Window>,
@@ -250,22 +307,24 @@ impl Shards {
         written.map_err(self.failed("write", first.shard))
     }
 
-    /// Stores a slot's own bytes once more, so that the next sync writes them.
-    pub(crate) fn write_again(&self, place: Place) -> Result<()> {
+    /// Stores a slot's own bytes once more, so that the next sync writes them, if `is_kept` agrees.
+    pub(crate) fn write_again(&self, place: Place, is_kept: impl FnOnce() -> bool) -> Result<()> {
         match &self.form {
             Form::Mapped(regions) => {
-                regions[place.shard].write_again(place.slot);
+                regions[place.shard].write_again(place.slot, is_kept);
                 Ok(())
             }
             Form::ByPosition { window_bytes, window } => {
                 let mut window = window.lock();
-                let (mut payload, mut crc) = (vec![0; self.geometry.record_size], [0; 4]);
+                if !is_kept() {
+                    return Ok(());
+                }
+                let mut payload = vec![0; self.geometry.record_size];
                 // The claim that covers these bytes was stored by another thread: whoever sees a
                 // word that is stored here has to see that claim too.
                 fence(Ordering::Release);
-                self.read(place, &mut payload, &mut crc)?;
-                let crc = u32::from_le_bytes(crc);
-                self.write_unmapped(*window_bytes, &mut window, place, &payload, crc)
+                let crc = self.read(place, &mut payload)?;
+                self.write_into(*window_bytes, &mut window, place, &payload, crc)
             }
         }
     }
@@ -326,6 +385,15 @@ impl Shards {
     /// For `map_err`: what was done to a shard's file failed. Its path is made only then.
     fn failed(&self, action: &'static str, shard: usize) -> impl FnOnce(io::Error) -> Error {
         move |error| Error::io(action, &self.file_path(shard))(error)
+    }
+
+    /// The slots of ids: up to the last one, and from the first one on.
+    pub(crate) fn runs_of(&self, ids: Range<u64>) -> [Range<u64>; 2] {
+        let slots = self.geometry.slots;
+        let count = (ids.end - ids.start).min(slots);
+        let first = self.lookup.slot_of(Id(ids.end - count)).0;
+        let straight = count.min(slots - first);
+        [first..first + straight, 0..count - straight]
     }
 
     /// Makes neighbouring slots that do not wrap durable, and maybe more.

@@ -58,6 +58,14 @@ pub(crate) fn decode(salt: u32, id: Id, payload: &[u8], stored: u32) -> Option<C
     is_marker.then_some(marker)
 }
 
+/// Whether a whole slot, payload and CRC, proves a record under this id.
+#[inline]
+pub(crate) fn is_record(salt: u32, id: Id, slot: &[u8]) -> bool {
+    slot.split_last_chunk().is_some_and(|(payload, &crc)| {
+        decode(salt, id, payload, u32::from_le_bytes(crc)) == Some(Content::Record)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -148,8 +148,6 @@ pub struct Tailer {
     /// When it looked for a replacement last.
     looked: Duration,
     ahead: Ahead,
-    /// Where its payload lies there, if the last record was read ahead.
-    read_ahead: Option<Range<usize>>,
     stream: Stream,
     /// How often it looked since the last news.
     looks: u32,
@@ -170,7 +168,6 @@ impl Tailer {
             replaced: false,
             looked: Duration::ZERO,
             ahead: Ahead::default(),
-            read_ahead: None,
             stream,
             looks: 0,
             payload,
@@ -228,7 +225,7 @@ impl Tailer {
             Read::Lapped { oldest, .. } => self.skip(oldest).map(Some),
             Read::Record(()) => {
                 self.position += 1;
-                Ok(Some(Tailed::Record { id, payload: self.payload() }))
+                Ok(Some(Tailed::Record { id, payload: self.payload(id) }))
             }
             hole => {
                 self.position += 1;
@@ -335,17 +332,16 @@ impl Tailer {
         self.begin()?;
         self.stream.pass(&self.archive, self.position, u64::MAX);
         self.ahead.refresh(&self.archive, self.position);
-        let wanted = self.position..u64::MAX;
-        self.read_ahead = self.ahead.take(&self.archive, self.position, wanted)?;
-        match self.read_ahead {
-            Some(_) => Ok(Read::Record(())),
-            None => self.archive.read_slot(self.position, &mut self.payload),
+        if self.ahead.look(&self.archive, self.position, self.position..u64::MAX)? {
+            Ok(Read::Record(()))
+        } else {
+            self.archive.read_slot(self.position, &mut self.payload)
         }
     }
 
     /// Of the record that was looked at last.
-    fn payload(&self) -> &[u8] {
-        self.read_ahead.clone().map_or(&self.payload, |at| self.ahead.bytes(at))
+    fn payload(&self, id: u64) -> &[u8] {
+        if self.ahead.proves(id) { self.ahead.payload(id) } else { &self.payload }
     }
 
     fn begin(&mut self) -> Result<()> {

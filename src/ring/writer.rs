@@ -2,7 +2,8 @@
 //!
 //! 0. The step of a clock that went back is on the disk before a record needs it.
 //! 1. The limit is on the disk before any id below it is claimed.
-//! 2. `claim` and `touched` say which slots are about to change; a fence; the slots.
+//! 2. `claim` and `touched` say which slots are about to change; a fence; views of this process
+//!    that still look at newly claimed slots are waited for; the slots.
 //! 3. `next` shows them.
 //!
 //! At most one block is in the making at a time, so that claim <= next + block always.
@@ -28,8 +29,8 @@ use crate::{
 pub(crate) enum Piece<'a> {
     /// Whole records, back to back.
     Records(&'a [u8]),
-    /// So many skipped ids.
-    Markers(u64),
+    /// Skipped ids.
+    Markers,
 }
 
 /// The parts of a producer that know the protocol; the producer adds the policy.
@@ -90,24 +91,28 @@ impl Writer {
     pub(crate) fn append(&mut self, payload: &[u8]) -> Result<u64> {
         self.check_payload(payload)?;
         let id = self.ready_for(1)?;
-        self.publish(id, Piece::Records(payload))?;
+        self.publish(id, 1, Piece::Records(payload))?;
         Ok(id)
     }
 
     /// Stores neighbouring ids, at most one block of them, and shows them.
     #[inline]
-    pub(crate) fn publish(&mut self, first: u64, piece: Piece<'_>) -> Result<()> {
-        let end = first + piece.count(self.zeros.len());
+    pub(crate) fn publish(&mut self, first: u64, count: u64, piece: Piece<'_>) -> Result<()> {
+        let end = first + count;
         self.watch_clock(piece)?;
         if end > self.room {
             self.make_room(first, end)?;
         }
-        let claim = self.claim_for(first, end)?;
+        let old_claim = self.archive.cursors().claim();
+        let claim = if end <= old_claim { None } else { Some(self.claim_for(first, end)?) };
         self.archive.cursors().announce(claim, end);
+        if let Some(claim) = claim {
+            self.archive.shards.wait_for_views(old_claim..claim);
+        }
         if planted("published_before_it_is_stored") {
             self.archive.cursors().publish(end);
         }
-        let stored = self.store(first, piece);
+        let stored = self.store(first..end, piece);
         self.durability.storing(stored)?;
         self.archive.cursors().publish(end);
         self.helpers.published(end);
@@ -140,19 +145,16 @@ impl Writer {
         }
     }
 
-    /// The new claim, if the old one does not reach; the limit is on the disk before it moves.
-    #[inline]
-    fn claim_for(&self, first: u64, end: u64) -> Result<Option<u64>> {
-        if end <= self.archive.cursors().claim() {
-            return Ok(None);
-        }
+    /// The new claim, where the old one does not reach; the limit is on the disk before it moves.
+    #[cold]
+    fn claim_for(&self, first: u64, end: u64) -> Result<u64> {
         let claim = first + self.archive.geometry().block();
         self.check_lengths(first..claim)?;
         if !self.durability.covers(end) {
             self.durability.raise_limit(first..end, None)?;
         }
         self.durability.request_raise_if_close(end);
-        Ok(Some(claim.min(self.durability.limit())))
+        Ok(claim.min(self.durability.limit()))
     }
 
     /// A store by position would make a file that was cut short longer again, in silence.
@@ -176,7 +178,7 @@ impl Writer {
     /// A record far ahead: everything before it is dropped, without a marker for each skipped id.
     pub(crate) fn jump(&mut self, id: u64, payload: &[u8]) -> Result<()> {
         if id == self.next() {
-            return self.publish(id, Piece::Records(payload));
+            return self.publish(id, 1, Piece::Records(payload));
         }
         let end = id + 1;
         self.watch_clock(Piece::Records(payload))?;
@@ -187,7 +189,8 @@ impl Writer {
         self.durability.raise_limit(id..end, Some(id))?;
         let claim = (id + self.archive.geometry().block()).min(self.durability.limit());
         self.archive.cursors().announce_jump(claim, end);
-        let stored = self.store(id, Piece::Records(payload));
+        self.archive.shards.wait_for_views(id..claim);
+        let stored = self.store(id..end, Piece::Records(payload));
         self.durability.storing(stored)?;
         let cursors = self.archive.cursors();
         // Before next: nobody may look for the skipped ids.
@@ -201,60 +204,54 @@ impl Writer {
 
     /// Stores slots that were announced.
     #[inline]
-    fn store(&mut self, first: u64, piece: Piece<'_>) -> Result<()> {
+    fn store(&mut self, ids: Range<u64>, piece: Piece<'_>) -> Result<()> {
         if self.archive.shards.take_runs() {
-            return self.store_runs(first, piece);
+            return self.store_runs(ids, piece);
         }
         let (archive, salt) = (&self.archive, self.archive.identity.salt);
-        for (id, payload) in (first..).zip(piece.payloads(&self.zeros)) {
-            archive.shards.write(archive.place(Id(id)), payload, piece.crc(salt, id, payload))?;
+        let mut place = archive.place(Id(ids.start));
+        for (at, id) in ids.enumerate() {
+            let (payload, crc) = piece.slot(at, salt, Id(id), &self.zeros);
+            archive.shards.write(place, payload, crc)?;
+            place = archive.shards.after(place);
         }
         Ok(())
     }
 
     /// The same by position: as many at once as lie in one file.
-    fn store_runs(&mut self, first: u64, piece: Piece<'_>) -> Result<()> {
+    fn store_runs(&mut self, ids: Range<u64>, piece: Piece<'_>) -> Result<()> {
         // Nothing is stored that the announcement does not cover.
         self.durability.check_pages()?;
         let (archive, salt) = (&self.archive, self.archive.identity.salt);
         self.run.clear();
-        let mut begin = archive.place(Id(first));
-        for (id, payload) in (first..).zip(piece.payloads(&self.zeros)) {
-            let place = archive.place(Id(id));
+        let mut place = archive.place(Id(ids.start));
+        let mut begin = place;
+        for (at, id) in ids.enumerate() {
             let is_next = place.shard == begin.shard && place.slot >= begin.slot;
             if !self.run.is_empty() && (!is_next || self.run.len() >= RUN_BYTES) {
                 archive.shards.write_run(begin, &self.run)?;
                 self.run.clear();
                 begin = place;
             }
+            let (payload, crc) = piece.slot(at, salt, Id(id), &self.zeros);
             self.run.extend_from_slice(payload);
-            self.run.extend_from_slice(&piece.crc(salt, id, payload).to_le_bytes());
+            self.run.extend_from_slice(&crc.to_le_bytes());
+            place = archive.shards.after(place);
         }
         archive.shards.write_run(begin, &self.run)
     }
 }
 
 impl<'a> Piece<'a> {
-    fn payloads(self, zeros: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-        let (records, markers) = match self {
-            Self::Records(records) => (records, 0),
-            Self::Markers(count) => (&[][..], usize::try_from(count).unwrap_or(usize::MAX)),
-        };
-        records.chunks_exact(zeros.len()).chain(std::iter::repeat_n(zeros, markers))
-    }
-
+    /// Payload and CRC of one of its ids, of which `zeros` is the payload of a marker.
     #[inline]
-    fn crc(self, salt: u32, id: u64, payload: &[u8]) -> u32 {
+    fn slot(self, at: usize, salt: u32, id: Id, zeros: &'a [u8]) -> (&'a [u8], u32) {
         match self {
-            Self::Records(_) => slot::checksum(salt, Id(id), payload),
-            Self::Markers(_) => slot::marker_checksum(salt, Id(id), payload),
-        }
-    }
-
-    fn count(&self, record_size: usize) -> u64 {
-        match self {
-            Self::Records(records) => (records.len() / record_size) as u64,
-            Self::Markers(count) => *count,
+            Self::Records(records) => {
+                let payload = &records[at * zeros.len()..][..zeros.len()];
+                (payload, slot::checksum(salt, id, payload))
+            }
+            Self::Markers => (zeros, slot::marker_checksum(salt, id, zeros)),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod atomic;
 mod cache;
+mod copy;
 mod lock;
 #[cfg(all(test, loom))]
 mod modelled;
@@ -16,7 +17,7 @@ pub(crate) use lock::try_lock_shared;
 pub(crate) use lock::{is_locked, try_lock, unlock};
 #[cfg(all(test, loom))]
 pub(crate) use modelled::watch;
-pub(crate) use region::Region;
 #[cfg(feature = "test-util")]
 pub(crate) use region::{Heap, Watch};
+pub(crate) use region::{Region, Words};
 pub(crate) use slots::{SlotRegion, Stripes};

@@ -12,7 +12,10 @@ use std::sync::Arc;
 
 use memmap2::MmapRaw;
 
-use super::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, fence, futex_wait, futex_wake};
+use super::{
+    atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, fence, futex_wait, futex_wake},
+    copy::{copy_in, copy_out},
+};
 use crate::planted::planted;
 
 #[cfg(target_arch = "x86_64")]
@@ -72,15 +75,19 @@ impl Region {
         u64::from_le(self.word(offset).load(Ordering::Relaxed))
     }
 
-    /// The same with Acquire, as a relaxed load and a fence: on read-only memory, which is what
-    /// readers map, std promises relaxed loads only.
+    /// The aligned 8-byte words from `offset` on, for whoever loads many of them.
     #[inline]
-    pub(crate) fn load_acquire(&self, offset: usize) -> u64 {
-        let value = self.load(offset);
-        if !planted("fences_of_the_reader_missing") {
-            fence(Ordering::Acquire);
-        }
-        value
+    pub(crate) fn words_at<const COUNT: usize>(&self, offset: usize) -> Words<'_, COUNT> {
+        self.check_aligned(offset, 8);
+        self.check(offset, 8 * COUNT);
+        // SAFETY: as in `word`, for each of them.
+        Words(unsafe { &*self.base.add(offset).cast() })
+    }
+
+    /// The aligned 4-byte word at `offset`, Relaxed.
+    #[inline]
+    pub(crate) fn load_half(&self, offset: usize) -> u32 {
+        u32::from_le(self.half_word(offset).load(Ordering::Relaxed))
     }
 
     /// Stores the aligned 8-byte word at `offset`.
@@ -90,28 +97,30 @@ impl Region {
         self.watched::<true>(offset, 8, || self.word(offset).store(value.to_le(), order));
     }
 
+    /// Stores the aligned 4-byte word at `offset`, Relaxed.
+    #[inline]
+    pub(crate) fn store_half(&self, offset: usize, value: u32) {
+        self.check_writable(offset, 4);
+        let store = || self.half_word(offset).store(value.to_le(), Ordering::Relaxed);
+        self.watched::<true>(offset, 4, store);
+    }
+
     /// Copies bytes out, word by word.
     #[inline]
     pub(crate) fn read(&self, offset: usize, out: &mut [u8]) {
         self.check(offset, out.len());
         self.loaded(out.len());
-        // One word, as a CRC is read with the end of its payload: without the search for edges.
-        match <&mut [u8; 8]>::try_from(&mut *out) {
-            Ok(word) if offset.is_multiple_of(8) => *word = self.load(offset).to_le_bytes(),
-            _ => self.read_cut(offset, out),
-        }
-    }
-
-    fn read_cut(&self, offset: usize, out: &mut [u8]) {
         let (head, body) = cut(offset, out.len());
         let (head, rest) = out.split_at_mut(head);
         let (body, tail) = rest.split_at_mut(body);
         let at = offset + head.len();
-        self.read_edge(offset, head);
-        for (word, out) in self.words(at, body.len()).iter().zip(body.as_chunks_mut().0) {
-            *out = u64::from_le(word.load(Ordering::Relaxed)).to_le_bytes();
+        if !head.is_empty() {
+            self.read_edge(offset, head);
         }
-        self.read_edge(at + body.len(), tail);
+        copy_out(self.words(at, body.len()), body);
+        if !tail.is_empty() {
+            self.read_edge(at + body.len(), tail);
+        }
     }
 
     /// Copies bytes in, word by word.
@@ -198,37 +207,32 @@ impl Region {
 
     #[inline]
     fn write_cut<const WATCHED: bool>(&self, offset: usize, bytes: &[u8]) {
-        // As in `read`.
-        if let Ok(word) = <[u8; 8]>::try_from(bytes)
-            && offset.is_multiple_of(8)
-        {
-            let value = u64::from_le_bytes(word).to_le();
-            let store = || self.word(offset).store(value, Ordering::Relaxed);
-            return self.watched::<WATCHED>(offset, 8, store);
-        }
         let (head, body) = cut(offset, bytes.len());
         let (head, rest) = bytes.split_at(head);
         let (body, tail) = rest.split_at(body);
         let at = offset + head.len();
-        self.write_edge::<WATCHED>(offset, head);
-        let words = self.words(at, body.len());
-        for (index, (word, bytes)) in words.iter().zip(body.as_chunks().0).enumerate() {
-            let value = u64::from_le_bytes(*bytes).to_le();
-            let store = || word.store(value, Ordering::Relaxed);
-            self.watched::<WATCHED>(at + 8 * index, 8, store);
+        if !head.is_empty() {
+            self.write_edge::<WATCHED>(offset, head);
         }
-        self.write_edge::<WATCHED>(at + body.len(), tail);
+        let words = self.words(at, body.len());
+        if WATCHED {
+            for (index, (word, bytes)) in words.chunks(1).zip(body.chunks(8)).enumerate() {
+                self.watched::<WATCHED>(at + 8 * index, 8, || copy_in(bytes, word));
+            }
+        } else {
+            copy_in(body, words);
+        }
+        if !tail.is_empty() {
+            self.write_edge::<WATCHED>(at + body.len(), tail);
+        }
     }
 
     /// Reads the bytes beside the aligned words, in pieces of 4, 2 and 1.
-    #[inline]
     fn read_edge(&self, mut at: usize, mut out: &mut [u8]) {
         while let Some(width) = piece_width(at, out.len()) {
             let (piece, rest) = out.split_at_mut(width);
             match width {
-                4 => piece.copy_from_slice(
-                    &u32::from_le(self.half_word(at).load(Ordering::Relaxed)).to_le_bytes(),
-                ),
+                4 => piece.copy_from_slice(&self.load_half(at).to_le_bytes()),
                 2 => piece.copy_from_slice(
                     &u16::from_le(self.quarter_word(at).load(Ordering::Relaxed)).to_le_bytes(),
                 ),
@@ -239,7 +243,6 @@ impl Region {
         }
     }
 
-    #[inline]
     fn write_edge<const WATCHED: bool>(&self, mut at: usize, mut bytes: &[u8]) {
         while let Some(width) = piece_width(at, bytes.len()) {
             let (piece, rest) = bytes.split_at(width);
@@ -272,7 +275,7 @@ impl Region {
             return &[];
         }
         self.check(offset, bytes);
-        assert!(offset.is_multiple_of(8), "{offset} is not aligned to a word");
+        assert!(offset.is_multiple_of(8), "a word is aligned");
         // SAFETY: as in `word`, for each of them; a slice of atomics may change while it is shared.
         unsafe { std::slice::from_raw_parts(self.base.add(offset).cast(), bytes / 8) }
     }
@@ -316,14 +319,15 @@ impl Region {
 
     #[inline]
     fn check(&self, offset: usize, length: usize) {
-        let inside = offset.checked_add(length).is_some_and(|end| end <= self.length);
-        assert!(inside, "{length} bytes at {offset} are not inside a region of {}", self.length);
+        if offset.checked_add(length).is_none_or(|end| end > self.length) {
+            refuse(offset, length, self.length);
+        }
     }
 
     #[inline]
     fn check_aligned(&self, offset: usize, width: usize) {
         self.check(offset, width);
-        assert!(offset.is_multiple_of(width), "{offset} is not aligned to {width}");
+        assert!(offset.is_multiple_of(width), "a word is aligned");
     }
 
     /// A read-only mapping would answer a store with a signal.
@@ -345,10 +349,39 @@ impl Region {
     }
 }
 
+/// Neighbouring words of a region.
+#[derive(Clone, Copy)]
+pub(crate) struct Words<'a, const COUNT: usize>(&'a [AtomicU64; COUNT]);
+
+impl<const COUNT: usize> Words<'_, COUNT> {
+    /// As [`Region::load`].
+    #[inline]
+    pub(crate) fn load(self, index: usize) -> u64 {
+        u64::from_le(self.0[index].load(Ordering::Relaxed))
+    }
+
+    /// The same with Acquire, as a relaxed load and a fence: on read-only memory, which is what
+    /// readers map, std promises relaxed loads only.
+    #[inline]
+    pub(crate) fn load_acquire(self, index: usize) -> u64 {
+        let value = self.load(index);
+        if !planted("fences_of_the_reader_missing") {
+            fence(Ordering::Acquire);
+        }
+        value
+    }
+}
+
 impl fmt::Debug for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Region").field("length", &self.length).finish_non_exhaustive()
     }
+}
+
+#[cold]
+#[inline(never)]
+fn refuse(offset: usize, length: usize, region: usize) -> ! {
+    panic!("{length} bytes at {offset} are not inside a region of {region}")
 }
 
 /// Bytes before the first aligned word of a range, and the bytes of the whole words after them.

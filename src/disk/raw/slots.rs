@@ -1,7 +1,14 @@
 //! Slots of one size back to back in a region: payload, then CRC.
 //!
-//! They are written by the producer's process only, as relaxed atomic words under the stripe's
-//! write lock; read by anyone as relaxed atomic words, and plainly under the stripe's read lock.
+//! They are written by the producer's process only, as relaxed atomic words, and read by anyone as
+//! such. In the producer's process they are viewed plainly too, under the read lock of their
+//! stripe. Whoever writes excludes views in one of two ways:
+//!
+//! * [`SlotRegion::write_alone`] holds the stripe's write lock.
+//! * An append takes no lock. Before, its producer has announced for a whole block of slots that it
+//!   is going to write them, and [`SlotRegion::wait_for_views`] has taken and released their
+//!   stripes: views that were there are over, and later ones look at the announcement, behind the
+//!   lock, and keep away.
 //!
 //! Both sides cut a slot in the same place: before the word that has the first byte of the CRC.
 //! That word is put together of the payload's last bytes and the CRC.
@@ -18,10 +25,10 @@ use std::{
 use crossbeam_utils::CachePadded;
 use parking_lot::RwLock;
 
-use super::{Region, fence};
+use super::{Region, copy::ANY_PIECES, fence};
 
-/// Locks that guard slots inside the producer's process, a power of two of them; slot `i` belongs
-/// to lock `i % count`.
+/// Locks that guard slots inside the producer's process, a power of two of them: [`TOGETHER`]
+/// neighbours share one.
 pub(crate) type Stripes = Arc<[CachePadded<RwLock<()>>]>;
 
 /// A region of slots.
@@ -53,7 +60,7 @@ impl SlotRegion {
         self.region.addresses()
     }
 
-    /// From now on slots are written under locks, and can be viewed in place. `before` slots lie in
+    /// From now on slots can be viewed in place. `before` slots lie in
     /// other regions with the same stripes.
     pub(crate) fn guard(&mut self, stripes: Stripes, before: usize) {
         assert!(stripes.len().is_power_of_two(), "{} locks are no power of two", stripes.len());
@@ -71,17 +78,29 @@ impl SlotRegion {
         }
     }
 
-    /// Copies a slot out, word by word; the copy may be torn.
+    /// Copies a slot out, payload and CRC; the copy may be torn.
     #[inline]
-    pub(crate) fn read(&self, index: usize, payload: &mut [u8], crc: &mut [u8; CRC_BYTES]) {
+    pub(crate) fn read(&self, index: usize, payload: &mut [u8]) -> u32 {
         let offset = self.offset(index);
         let (payload, rest) = payload.split_at_mut(bytes_before_crc_word(offset, payload.len()));
         self.region.read(offset, payload);
-        let mut end = [0; END_MAX];
-        self.region.read(offset + payload.len(), &mut end[..rest.len() + CRC_BYTES]);
-        for (to, byte) in rest.iter_mut().chain(crc).zip(end) {
-            *to = byte;
+        let at = offset + payload.len();
+        if rest.is_empty() {
+            return self.region.load_half(at);
         }
+        if let Ok(rest) = <&mut [u8; 4]>::try_from(&mut *rest)
+            && at.is_multiple_of(8)
+        {
+            let [a, b, c, d, crc @ ..] = self.region.load(at).to_le_bytes();
+            *rest = [a, b, c, d];
+            return u32::from_le_bytes(crc);
+        }
+        let mut end = [0; END_MAX];
+        let end = &mut end[..rest.len() + CRC_BYTES];
+        self.region.read(at, end);
+        let (before, crc) = end.split_at(rest.len());
+        rest.copy_from_slice(before);
+        u32::from_le_bytes(crc.try_into().unwrap_or_default())
     }
 
     #[inline]
@@ -92,8 +111,9 @@ impl SlotRegion {
     /// Copies neighbouring slots out, payloads and CRCs, each as `read` does.
     pub(crate) fn read_many(&self, index: usize, slots: &mut [u8]) {
         let offset = self.offset(index);
-        if offset.is_multiple_of(8) && self.size.is_multiple_of(8) {
-            // Each of them is cut into the same words by itself.
+        // Where sizes are words, each of them is cut into the same ones by itself.
+        let is_cut_alike = offset.is_multiple_of(8) && self.size.is_multiple_of(8);
+        if ANY_PIECES || is_cut_alike {
             return self.region.read(offset, slots);
         }
         for (at, slot) in (offset..).step_by(self.size).zip(slots.chunks_exact_mut(self.size)) {
@@ -101,52 +121,88 @@ impl SlotRegion {
         }
     }
 
-    /// Stores a slot.
+    /// Waits for the views of neighbouring slots that the caller is going to write, and has
+    /// announced: see [`SlotRegion::view`].
+    pub(crate) fn wait_for_views(&self, index: usize, count: usize) {
+        let Some(guard) = &self.guard else { return };
+        let first = guard.before + index;
+        let groups = first / TOGETHER..(first + count).div_ceil(TOGETHER);
+        for group in groups.take(guard.stripes.len()) {
+            drop(guard.stripes[group & (guard.stripes.len() - 1)].write());
+        }
+    }
+
+    /// Stores a slot that nobody views: after `wait_for_views`, or before there are any views.
     #[inline]
     pub(crate) fn write(&self, index: usize, payload: &[u8], crc: u32) {
         assert!(payload.len() + CRC_BYTES == self.size, "a slot is its payload and a CRC");
-        let _guard = self.stripe(index).map(RwLock::write);
-        self.write_words(index, payload, crc.to_le_bytes());
+        self.write_words(index, payload, crc);
     }
 
-    /// Stores the slot's own bytes once more, so that the next sync writes them.
-    pub(crate) fn write_again(&self, index: usize) {
-        let (mut payload, mut crc) = (vec![0; self.size - CRC_BYTES], [0; CRC_BYTES]);
+    /// Stores a slot that others may want to view, and to write.
+    pub(crate) fn write_alone(&self, index: usize, payload: &[u8], crc: u32) {
         let _guard = self.stripe(index).map(RwLock::write);
+        self.write(index, payload, crc);
+    }
+
+    /// Stores the slot's own bytes once more, so that the next sync writes them; unless, as
+    /// `is_kept` is asked under the lock, the producer is going to write something else.
+    pub(crate) fn write_again(&self, index: usize, is_kept: impl FnOnce() -> bool) {
+        let mut payload = vec![0; self.size - CRC_BYTES];
+        let _guard = self.stripe(index).map(RwLock::write);
+        if !is_kept() {
+            return;
+        }
         // The claim that covers these bytes was stored by another thread: whoever sees a word that
         // is stored here has to see that claim too.
         fence(Ordering::Release);
-        self.read(index, &mut payload, &mut crc);
+        let crc = self.read(index, &mut payload);
         self.write_words(index, &payload, crc);
     }
 
     #[inline]
-    fn write_words(&self, index: usize, payload: &[u8], crc: [u8; CRC_BYTES]) {
+    fn write_words(&self, index: usize, payload: &[u8], crc: u32) {
         let offset = self.offset(index);
         let (payload, rest) = payload.split_at(bytes_before_crc_word(offset, payload.len()));
         self.region.write(offset, payload);
-        let mut end = [0; END_MAX];
-        for (to, byte) in end.iter_mut().zip(rest.iter().chain(&crc)) {
-            *to = *byte;
+        let at = offset + payload.len();
+        match *rest {
+            [] => self.region.store_half(at, crc),
+            [a, b, c, d] if at.is_multiple_of(8) => {
+                let rest = u32::from_le_bytes([a, b, c, d]);
+                self.region.store(at, u64::from(crc) << 32 | u64::from(rest), Ordering::Relaxed);
+            }
+            _ => {
+                let mut end = [0; END_MAX];
+                let end = &mut end[..rest.len() + CRC_BYTES];
+                end[..rest.len()].copy_from_slice(rest);
+                end[rest.len()..].copy_from_slice(&crc.to_le_bytes());
+                self.region.write(at, end);
+            }
         }
-        self.region.write(offset + payload.len(), &end[..rest.len() + CRC_BYTES]);
     }
 
     /// Shows a slot in place, payload and CRC, under its stripe's read lock; `None` where there are
-    /// no locks: in other processes, and after `end_views`.
+    /// no locks (in other processes, and after `end_views`), and where `is_kept`, asked under the
+    /// lock, says that the producer announced to write it.
     ///
-    /// The lock is taken recursively: a thread may look at several slots at once. The producer
-    /// cannot write this stripe's slots meanwhile.
+    /// The lock is taken recursively: a thread may look at several slots at once.
     #[inline]
-    pub(crate) fn view<R>(&self, index: usize, look: impl FnOnce(&[u8], u32) -> R) -> Option<R> {
+    pub(crate) fn view<R>(
+        &self,
+        index: usize,
+        is_kept: impl FnOnce() -> bool,
+        look: impl FnOnce(&[u8], u32) -> R,
+    ) -> Option<R> {
         let guard = self.guard.as_ref()?;
         let _guard = guard.stripe(index).read_recursive();
-        if guard.ended.load(Ordering::Acquire) {
+        if guard.ended.load(Ordering::Acquire) || !is_kept() {
             return None;
         }
-        // SAFETY: this process writes slots only in `write` and `write_again`, under the write lock
-        // that the guard excludes; other processes map the file read-only while the archive's lock
-        // is held, which is not given up before `end_views`. The file is never shrunk while mapped.
+        // SAFETY: this process writes slots only under the write lock, which the guard excludes, or
+        // after it was announced and then waited for under that lock: the announcement would have
+        // been seen just now. Other processes map the file read-only while the archive's lock is
+        // held, which is not given up before `end_views`. The file is never shrunk while mapped.
         let bytes = unsafe { self.region.plain(self.offset(index), self.size) };
         let (payload, crc) = bytes.split_at(self.size - CRC_BYTES);
         Some(look(payload, u32::from_le_bytes(crc.try_into().unwrap_or_default())))
@@ -169,6 +225,8 @@ impl SlotRegion {
 }
 
 const CRC_BYTES: usize = 4;
+/// Neighbouring slots of one stripe: a claim of 256 of them waits for 17 locks at most.
+const TOGETHER: usize = 16;
 /// Most bytes of a payload in the word of its CRC, and the CRC.
 const END_MAX: usize = 7 + CRC_BYTES;
 
@@ -181,6 +239,6 @@ fn bytes_before_crc_word(offset: usize, payload_bytes: usize) -> usize {
 impl Guard {
     #[inline]
     fn stripe(&self, index: usize) -> &RwLock<()> {
-        &self.stripes[(self.before + index) & (self.stripes.len() - 1)]
+        &self.stripes[(self.before + index) / TOGETHER & (self.stripes.len() - 1)]
     }
 }
