@@ -85,6 +85,22 @@ pub(crate) struct Session {
     pub(crate) cold: Option<Box<View>>,
 }
 
+impl Session {
+    /// Whether the pages are still the ones that it began with.
+    #[inline]
+    pub(crate) fn is_of(&self, cursors: Cursors<'_>) -> bool {
+        cursors.epoch() == self.epoch && cursors.boot() == self.boot
+    }
+
+    #[inline]
+    pub(crate) fn next(&self, cursors: Cursors<'_>) -> u64 {
+        match &self.cold {
+            None => cursors.next(),
+            Some(view) => view.next,
+        }
+    }
+}
+
 impl Archive {
     /// Opens an archive. Whoever writes takes its lock before anything else.
     pub(crate) fn open(disk: &Disk, path: &Path, opening: Opening) -> Result<Self> {
@@ -267,9 +283,10 @@ impl Archive {
     /// What the hot page relied on before says, as it was looked at last.
     #[inline]
     pub(crate) fn known_session(&self) -> Option<Session> {
-        let epoch = self.cursors().epoch();
+        let cursors = self.cursors();
+        let epoch = cursors.epoch();
         let known = self.believed_epoch.load(Relaxed) == epoch.wrapping_add(1);
-        let is_believed = known && self.cursors().boot() == self.boot;
+        let is_believed = known && cursors.boot() == self.boot;
         is_believed.then_some(Session { epoch, boot: self.boot, cold: None })
     }
 
@@ -297,16 +314,12 @@ impl Archive {
     /// Whether the pages are still the ones the session began with.
     #[inline]
     pub(crate) fn is_current(&self, session: &Session) -> bool {
-        let cursors = self.cursors();
-        cursors.epoch() == session.epoch && cursors.boot() == session.boot
+        session.is_of(self.cursors())
     }
 
     #[inline]
     pub(crate) fn next(&self, session: &Session) -> u64 {
-        match &session.cold {
-            None => self.cursors().next(),
-            Some(view) => view.next,
-        }
+        session.next(self.cursors())
     }
 
     pub(crate) fn durable(&self, session: &Session) -> u64 {
@@ -327,8 +340,13 @@ impl Archive {
     /// Ids below it are overwritten, about to be, or dropped.
     #[inline]
     pub(crate) fn oldest(&self, session: &Session) -> u64 {
+        self.oldest_in(session, self.cursors())
+    }
+
+    #[inline]
+    pub(crate) fn oldest_in(&self, session: &Session, cursors: Cursors<'_>) -> u64 {
         match &session.cold {
-            None => self.oldest_shown(),
+            None => self.oldest_of(cursors.claim(), cursors.kept(), cursors.next()),
             Some(view) => self.oldest_of(view.claim, view.kept, view.next),
         }
     }
@@ -338,6 +356,14 @@ impl Archive {
     pub(crate) fn oldest_shown(&self) -> u64 {
         let cursors = self.cursors();
         self.oldest_of(cursors.claim(), cursors.kept(), cursors.next())
+    }
+
+    /// Ids below it are overwritten, or about to be, or dropped. It is at most `oldest_shown`, and
+    /// found without `next`, whose cache line the producer stores to with each record.
+    #[inline]
+    pub(crate) fn oldest_claimed(&self) -> u64 {
+        let cursors = self.cursors();
+        self.oldest_of(cursors.claim(), cursors.kept(), 0)
     }
 
     #[inline]

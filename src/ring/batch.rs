@@ -72,14 +72,14 @@ impl ReadBatch {
     fn read_together(&mut self, archive: &Archive, ids: &[u64]) -> Result<()> {
         let start = self.outcomes.len() * self.record_size;
         let mut crcs = [0; TOGETHER_MAX];
-        let places = self.payloads[start..].chunks_exact_mut(self.record_size).zip(&mut crcs);
+        let payloads = self.payloads[start..].chunks_exact_mut(self.record_size).zip(&mut crcs);
         let believed = archive.between_looks(|kept| {
             let load_early = |id: u64| archive.shards.load_early(archive.place(Id(id)));
             ids.iter().take(EARLY).copied().for_each(load_early);
-            for (index, (&id, (payload, crc))) in ids.iter().zip(places).enumerate() {
+            for (index, (&id, (payload, crc))) in ids.iter().zip(payloads).enumerate() {
                 ids.get(index + EARLY).copied().map(load_early);
                 if kept.contains(&id) {
-                    *crc = archive.copy_slot(Id(id), payload)?;
+                    *crc = archive.shards.read(archive.place(Id(id)), payload)?;
                 }
             }
             Ok(())

@@ -55,8 +55,9 @@ impl Archive {
         session: &Session,
         copy: impl FnOnce(u64) -> bool,
     ) -> Range<u64> {
-        let next = self.next(session);
-        let before = self.cursors().counter();
+        let cursors = self.cursors();
+        let next = session.next(cursors);
+        let before = cursors.counter();
         if !copy(next) {
             return 0..0;
         }
@@ -68,13 +69,13 @@ impl Archive {
             return 0..0;
         }
         // Beside a rewrite, or one that died, the redo slot may know better than the slots.
-        let after = self.cursors().counter();
+        let after = cursors.counter();
         let is_rewritten = before != after || !after.is_multiple_of(2);
         let is_believed = session.cold.is_some() || !is_rewritten;
-        if !is_believed || !self.is_current(session) {
+        if !is_believed || !session.is_of(cursors) {
             return 0..0;
         }
-        self.oldest(session)..next
+        self.oldest_in(session, cursors)..next
     }
 }
 
@@ -142,7 +143,7 @@ impl Ahead {
     #[inline]
     pub(crate) fn refresh(&mut self, archive: &Archive, id: u64) {
         let is_old = if archive.shards.are_mapped() {
-            archive.oldest_shown() > id || archive.cursors().counter() != self.counter
+            archive.oldest_claimed() > id || archive.cursors().counter() != self.counter
         } else {
             archive.disk.now().saturating_sub(self.read_at) > PAUSE_MAX
         };

@@ -95,7 +95,7 @@ impl Archive {
             return Ok(self.is_current(session).then_some(Read::NotYet { next }));
         }
         let before = self.cursors().counter();
-        let stored = self.copy_slot(id, payload)?;
+        let stored = self.shards.read(self.place(id), payload)?;
         let rewriting = session.cold.is_none() && !before.is_multiple_of(2);
         let redo = if rewriting { redo::load(self, id)? } else { None };
         // Pairs with the fence in `Cursors::announce` and `begin_rewrite`.
@@ -147,12 +147,6 @@ impl Archive {
         }
         let (path, offset) = self.locate(id);
         Ok(Read::Corrupt { path, id: id.0, offset })
-    }
-
-    /// Copies payload and CRC out of an id's slot; what the copy is worth is decided elsewhere.
-    #[inline]
-    pub(crate) fn copy_slot(&self, id: Id, payload: &mut [u8]) -> Result<u32> {
-        self.shards.read(self.place(id), payload)
     }
 }
 

@@ -154,9 +154,9 @@ impl Shards {
     /// Copies payload and CRC out of a slot; the copy may be torn.
     #[inline]
     pub(crate) fn read(&self, place: Place, payload: &mut [u8]) -> Result<u32> {
-        match &self.form {
-            Form::Mapped(regions) => Ok(regions[place.shard].read(place.slot, payload)),
-            Form::ByPosition { .. } => self.read_at(place, payload),
+        match self.read_mapped(place, payload) {
+            Some(crc) => Ok(crc),
+            None => self.read_at(place, payload),
         }
     }
 
@@ -169,6 +169,7 @@ impl Shards {
         }
     }
 
+    #[cold]
     fn read_at(&self, place: Place, payload: &mut [u8]) -> Result<u32> {
         let mut crc = [0; 4];
         let file = &self.files[place.shard];

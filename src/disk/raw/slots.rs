@@ -79,7 +79,8 @@ impl SlotRegion {
     }
 
     /// Copies a slot out, payload and CRC; the copy may be torn.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "as `Region::read`")]
     pub(crate) fn read(&self, index: usize, payload: &mut [u8]) -> u32 {
         let offset = self.offset(index);
         let (payload, rest) = payload.split_at_mut(bytes_before_crc_word(offset, payload.len()));
@@ -239,6 +240,6 @@ fn bytes_before_crc_word(offset: usize, payload_bytes: usize) -> usize {
 impl Guard {
     #[inline]
     fn stripe(&self, index: usize) -> &RwLock<()> {
-        &self.stripes[(self.before + index) / TOGETHER & (self.stripes.len() - 1)]
+        &self.stripes[((self.before + index) / TOGETHER) & (self.stripes.len() - 1)]
     }
 }
