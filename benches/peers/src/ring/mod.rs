@@ -60,7 +60,7 @@ pub(crate) struct Choice {
     /// Only payloads of so many bytes, 16 to 65536. Default: 32, 128 and 4096.
     #[arg(long, value_delimiter = ',', value_name = "BYTES")]
     record_bytes: Vec<usize>,
-    /// Only these systems: limit, file, ringkeep, lmdb, ..; ratios need `limit` and `ringkeep`.
+    /// Only these systems: limit, file, striped, ringkeep, ..; ratios need `limit` and `ringkeep`.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     systems: Vec<String>,
     /// MiB of records that each side keeps. Default: 64, or 16 with `--quick`.
