@@ -11,6 +11,7 @@ mod lmdb;
 mod queue;
 mod ring;
 mod rounds;
+mod scratch;
 mod spill;
 mod store;
 mod table;
@@ -18,13 +19,12 @@ mod table;
 use std::{
     error::Error,
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use self::{
     queue::Scenario,
@@ -86,7 +86,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         return child.run().map_err(|error| -> Box<dyn Error> { error });
     }
     let parent = arguments.directory.clone().unwrap_or_else(std::env::temp_dir);
-    let directory = make_directory(&parent)
+    let directory = scratch::make(&parent)
         .map_err(|error| format!("cannot make a directory in {}: {error}", parent.display()))?;
     let mut report = Report::new(&parent);
     match &arguments.structure {
@@ -108,10 +108,6 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     };
     tell(&report, &lines).map_err(|error| format!("cannot print the table: {error}"))?;
     Ok(())
-}
-
-fn make_directory(parent: &Path) -> io::Result<TempDir> {
-    tempfile::Builder::new().prefix("ringkeep-peers-").tempdir_in(parent)
 }
 
 fn tell(report: &Report, lines: &[Value]) -> io::Result<()> {
