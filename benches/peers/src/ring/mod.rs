@@ -13,6 +13,7 @@ mod goals;
 mod hot;
 mod latency;
 mod pace;
+mod picture;
 mod records;
 mod rows;
 mod sides;
@@ -28,7 +29,7 @@ use self::{
     sides::{SIDES, Setup, Side},
     size::Sizes,
 };
-pub(crate) use self::{child::Child, sides::LIMIT};
+pub(crate) use self::{child::Child, picture::draw, sides::LIMIT};
 use crate::table::Report;
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -45,12 +45,12 @@ use crate::table::{OURS, Role};
 pub(crate) const LIMIT: &str = "limit";
 pub(super) const FILE: &str = "file";
 pub(super) const OURS_BY_POSITION: &str = "ringkeep_file";
-const OURS_IN_PROCESS: &str = "ringkeep_view";
+pub(super) const OURS_IN_PROCESS: &str = "ringkeep_view";
 pub(super) const STRIPED: &str = "striped";
 pub(super) const LMDB: &str = "lmdb";
 pub(super) const REDB: &str = "redb";
 pub(super) const SQLITE: &str = "sqlite";
-const FJALL: &str = "fjall";
+pub(super) const FJALL: &str = "fjall";
 
 /// What the databases are given as a cache.
 const CACHE_BYTES: u32 = 64 << 20;
