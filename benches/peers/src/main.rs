@@ -1,5 +1,5 @@
 //! Ratios to other crates that do the same job: `cargo run --release -p ringkeep-peers -- ring`,
-//! `-- queue`, `-- spill` or `-- store`.
+//! `-- queue`, `-- spill` or `-- store`. `-- picture FILE` draws what `-- ring --json` printed.
 //!
 //! All sides run in one process, in one directory, in rounds that alternate their order, so that a
 //! noisy machine disturbs all of them alike. What counts is the ratio to ringkeep within a round:
@@ -11,20 +11,21 @@ mod lmdb;
 mod queue;
 mod ring;
 mod rounds;
+mod scratch;
 mod spill;
 mod store;
 mod table;
 
 use std::{
     error::Error,
+    fs,
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use self::{
     queue::Scenario,
@@ -56,6 +57,8 @@ enum Structure {
     /// The other process of the ring's benchmark, started by itself.
     #[command(hide = true)]
     RingReader(Child),
+    /// Draws what `ring --json` has printed, as SVG on standard output.
+    Picture { results: PathBuf },
     /// The queue, beside yaque, queue-file, persistent-queue, `disk_backed_queue` and a locked
     /// `VecDeque`.
     Queue {
@@ -82,36 +85,46 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    if let Structure::RingReader(child) = &arguments.structure {
-        return child.run().map_err(|error| -> Box<dyn Error> { error });
+    match &arguments.structure {
+        Structure::RingReader(child) => child.run().map_err(unsent),
+        Structure::Picture { results } => {
+            let printed = fs::read_to_string(results)
+                .map_err(|error| format!("cannot read {}: {error}", results.display()))?;
+            let picture = ring::draw(&printed).map_err(unsent)?;
+            Ok(write!(io::stdout(), "{picture}")?)
+        }
+        structure => measure(structure, arguments),
     }
+}
+
+/// The ring's errors may go to another thread; here that is of no use.
+fn unsent(error: Box<dyn Error + Send + Sync>) -> Box<dyn Error> {
+    error
+}
+
+fn measure(structure: &Structure, arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let parent = arguments.directory.clone().unwrap_or_else(std::env::temp_dir);
-    let directory = make_directory(&parent)
+    let directory = scratch::make(&parent)
         .map_err(|error| format!("cannot make a directory in {}: {error}", parent.display()))?;
     let mut report = Report::new(&parent);
-    match &arguments.structure {
+    match structure {
         Structure::Ring(choice) => {
-            ring::run(directory.path(), arguments.quick, choice, &mut report)
-                .map_err(|error| -> Box<dyn Error> { error })?;
+            ring::run(directory.path(), arguments.quick, choice, &mut report).map_err(unsent)?;
         }
-        Structure::RingReader(_) => {}
+        Structure::RingReader(_) | Structure::Picture { .. } => {}
         Structure::Queue { scenario } => {
             queue::run(directory.path(), arguments.quick, *scenario, &mut report)?;
         }
         Structure::Spill => spill::run(directory.path(), arguments.quick, &mut report)?,
         Structure::Store => store::run(directory.path(), arguments.quick, &mut report)?,
     }
-    let lines = match &arguments.structure {
+    let lines = match structure {
         _ if !arguments.json => Vec::new(),
         Structure::Ring(_) => report.json_lines(ring::LIMIT).collect(),
         _ => vec![report.to_json()],
     };
     tell(&report, &lines).map_err(|error| format!("cannot print the table: {error}"))?;
     Ok(())
-}
-
-fn make_directory(parent: &Path) -> io::Result<TempDir> {
-    tempfile::Builder::new().prefix("ringkeep-peers-").tempdir_in(parent)
 }
 
 fn tell(report: &Report, lines: &[Value]) -> io::Result<()> {

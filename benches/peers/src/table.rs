@@ -96,6 +96,12 @@ impl Work {
         Some(Spread::of(self.samples_of(name)?.ns.clone()))
     }
 
+    /// Which of these sides takes least, by the medians.
+    pub(crate) fn fastest_of<'a>(&self, names: &[&'a str]) -> Option<&'a str> {
+        let medians = names.iter().filter_map(|&name| Some((name, self.ns(name)?.median)));
+        medians.min_by(|one, other| one.1.total_cmp(&other.1)).map(|(name, _)| name)
+    }
+
     /// The peer that takes least, and its ratio to ringkeep.
     pub(crate) fn best_peer(&self) -> Option<(&'static str, f64)> {
         let peers = self.sides.iter().filter(|samples| samples.role == Role::Peer);
@@ -258,6 +264,7 @@ mod tests {
             work.add(OURS, Role::Ours, ours);
         }
         assert_eq!(work.best_peer(), Some(("peer", 3.0)));
+        assert_eq!(work.fastest_of(&["peer", OURS, "missing"]), Some(OURS));
         let (first, ns, _) = &work.rows()[0];
         assert_eq!((first.name, ns.median.to_bits()), (OURS, 1.0_f64.to_bits()));
     }

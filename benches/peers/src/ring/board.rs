@@ -30,6 +30,14 @@ impl Board {
         self.works.iter().find(|work| is_of(work, row))
     }
 
+    /// Tells of what kind of ring these works are, too.
+    pub(super) fn report_of(mut self, ring: &str, report: &mut Report) {
+        for work in &mut self.works {
+            work.what = format!("{}, {ring}", work.what);
+        }
+        self.report(report);
+    }
+
     pub(super) fn report(self, report: &mut Report) {
         self.works.into_iter().for_each(|work| report.add(work));
     }

@@ -110,7 +110,7 @@ impl Visit<'_> {
             fadvise(&file, 0, None, Advice::DontNeed)?;
         }
         let kept = self.kept.clone();
-        let ns = timed(kept.end - kept.start, || match self.side.watch {
+        let ns = timed(kept.end - kept.start, || match self.side.watch_cold() {
             Some(watch) => {
                 watch(place, &self.setup, &mut |reader| reader.scan(kept.clone(), records))
             }

@@ -13,9 +13,11 @@ mod goals;
 mod hot;
 mod latency;
 mod pace;
+mod picture;
 mod records;
 mod rows;
 mod sides;
+mod size;
 mod wake;
 
 use std::{ops::RangeInclusive, path::Path};
@@ -25,8 +27,9 @@ use clap::{Args, ValueEnum};
 use self::{
     board::Board,
     sides::{SIDES, Setup, Side},
+    size::Sizes,
 };
-pub(crate) use self::{child::Child, sides::LIMIT};
+pub(crate) use self::{child::Child, picture::draw, sides::LIMIT};
 use crate::table::Report;
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -49,6 +52,9 @@ pub(crate) enum Part {
     Latency,
     /// A sleeping reader in another process.
     Wake,
+    /// The hot works with a small ring and with a large one, records of 128 bytes; only if it is
+    /// asked for with `--quick`.
+    Size,
 }
 
 /// What is compared.
@@ -60,12 +66,20 @@ pub(crate) struct Choice {
     /// Only payloads of so many bytes, 16 to 65536. Default: 32, 128 and 4096.
     #[arg(long, value_delimiter = ',', value_name = "BYTES")]
     record_bytes: Vec<usize>,
-    /// Only these systems: limit, file, ringkeep, lmdb, ..; ratios need `limit` and `ringkeep`.
+    /// Only these systems: limit, file, striped, ringkeep, ..; ratios need `limit` and `ringkeep`.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     systems: Vec<String>,
     /// MiB of records that each side keeps. Default: 64, or 16 with `--quick`.
     #[arg(long, value_name = "N")]
     ring_mib: Option<u64>,
+    #[command(flatten)]
+    sizes: Sizes,
+}
+
+impl Choice {
+    fn record_bytes_or<'a>(&'a self, others: &'a [usize]) -> &'a [usize] {
+        if self.record_bytes.is_empty() { others } else { &self.record_bytes }
+    }
 }
 
 /// How much is done.
@@ -135,18 +149,19 @@ pub(crate) fn run(
     choice: &Choice,
     report: &mut Report,
 ) -> Result<()> {
+    if let Some(bytes) = choice.record_bytes.iter().find(|bytes| !SIZES_RANGE.contains(bytes)) {
+        return Err(format!("payloads of {bytes} bytes are not compared").into());
+    }
     let mut plan = if quick { QUICK } else { FULL };
     if let Some(mib) = choice.ring_mib {
         plan.ring_bytes = mib << 20;
     }
     let bench = Bench { directory, plan, sides: sides_of(choice)? };
+    // First of all: a run of hours does not fail at its end.
+    let wants_size = wants_size(directory, quick, choice, report)?;
     let mut board = Board::default();
     let wanted = |part| choice.parts.is_empty() || choice.parts.contains(&part);
-    if let Some(bytes) = choice.record_bytes.iter().find(|bytes| !SIZES_RANGE.contains(bytes)) {
-        return Err(format!("payloads of {bytes} bytes are not compared").into());
-    }
-    let sizes = if choice.record_bytes.is_empty() { &SIZES[..] } else { &choice.record_bytes };
-    for &record_bytes in sizes {
+    for &record_bytes in choice.record_bytes_or(&SIZES) {
         if wanted(Part::Hot) {
             hot::run(&bench, record_bytes, &mut board)?;
         }
@@ -163,9 +178,30 @@ pub(crate) fn run(
     if wanted(Part::Wake) {
         wake::run(&bench, &mut board)?;
     }
+    if wants_size {
+        for &record_bytes in choice.record_bytes_or(&[size::RECORD_BYTES]) {
+            size::run(&bench, record_bytes, choice.sizes, report)?;
+        }
+    }
     goals::judge(&board, report);
     board.report(report);
     Ok(())
+}
+
+/// Whether the part `size` is done. Where it is one of all, it is left out for want of room.
+fn wants_size(directory: &Path, quick: bool, choice: &Choice, report: &mut Report) -> Result<bool> {
+    let is_chosen = choice.parts.contains(&Part::Size);
+    if !is_chosen && (quick || !choice.parts.is_empty()) {
+        return Ok(false);
+    }
+    let mut record_bytes = choice.record_bytes_or(&[size::RECORD_BYTES]).iter();
+    match record_bytes.try_for_each(|&bytes| choice.sizes.check(directory, bytes)) {
+        Err(error) if !is_chosen => {
+            report.note(format!("left out: {error}"));
+            Ok(false)
+        }
+        checked => checked.map(|()| true),
+    }
 }
 
 fn sides_of(choice: &Choice) -> Result<Vec<Side>> {

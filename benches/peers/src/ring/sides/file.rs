@@ -1,4 +1,5 @@
-//! A plain file of payloads: no checksum, no protocol. A producer writes 64 KiB at once.
+//! A plain file of payloads: no checksum, no protocol. A producer writes 64 KiB at once, which is
+//! what is read at once too, but from the disk: there it is 1 MiB.
 
 use std::{
     fs::{File, OpenOptions},
@@ -9,32 +10,47 @@ use std::{
 };
 
 use super::{
-    Act, BoxedReader, Reader, Readers, Records, Result, Setup, Syncs, Wait, Writer, follow,
+    Act, BoxedReader, PIECE_BYTES, Reader, Readers, Records, Result, Setup, Syncs, Wait, Watch,
+    Writer, follow,
 };
 
+const COLD_PIECE_BYTES: usize = 1 << 20;
+
 pub(super) fn open(directory: &Path, setup: &Setup, act: &mut Act<'_>) -> Result<()> {
-    let path = directory.join("records");
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-    let plain = Plain { file, setup: *setup, next: AtomicU64::new(0) };
+    let plain = Plain::open(directory, setup, PIECE_BYTES)?;
     act(&mut Appender { plain: &plain, piece: Vec::new() }, &plain)
+}
+
+pub(super) fn watch_cold(directory: &Path, setup: &Setup, act: &mut Watch<'_>) -> Result<()> {
+    let plain = Plain::open(directory, setup, COLD_PIECE_BYTES)?;
+    act(&mut Walker { plain: &plain, bytes: Vec::new() })
 }
 
 struct Plain {
     file: File,
     setup: Setup,
+    /// What is read or written at once.
+    piece_bytes: usize,
     /// The id after the last one that was written.
     next: AtomicU64,
 }
 
 impl Plain {
+    fn open(directory: &Path, setup: &Setup, piece_bytes: usize) -> Result<Self> {
+        let path = directory.join("records");
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        Ok(Self { file, setup: *setup, piece_bytes, next: AtomicU64::new(0) })
+    }
+
     fn offset_of(&self, id: u64) -> u64 {
         id % self.setup.capacity * self.setup.record_bytes as u64
     }
 
-    /// Ids of up to 64 KiB that lie one after the other in the file.
+    /// Ids of a piece at most that lie one after the other in the file.
     fn piece(&self, ids: &Range<u64>) -> Range<u64> {
         let wrap = (ids.start / self.setup.capacity + 1) * self.setup.capacity;
-        let end = ids.start + self.setup.records_of_a_piece() as u64;
+        let end = ids.start + (self.piece_bytes / self.setup.record_bytes) as u64;
         ids.start..end.min(wrap).min(ids.end)
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crc32fast::Hasher;
-use memmap2::MmapRaw;
+use memmap2::{Advice, MmapRaw};
 use rustix::fs::{FallocateFlags, fallocate};
 
 use super::{
@@ -34,16 +34,24 @@ pub(super) fn watch(directory: &Path, setup: &Setup, act: &mut Watch<'_>) -> Res
     act(&mut Walker::new(&slots))
 }
 
+/// From the disk: the kernel is told that all of it is read in order.
+pub(super) fn watch_cold(directory: &Path, setup: &Setup, act: &mut Watch<'_>) -> Result<()> {
+    let slots = Slots::open(&directory.join("limit.dat"), setup)?;
+    slots.map.advise(Advice::Sequential)?;
+    act(&mut Walker::new(&slots))
+}
+
 /// The mapped file. A slot is written by the one `Appender`, and read when `next` is past its id or
-/// its append has returned, until `Pace` lets the producer use it again: never both at once.
-struct Slots {
+/// its append has returned, until `Pace` lets the producer use it again: never both at once. Beside
+/// that, `striped` takes the lock of a slot for either.
+pub(super) struct Slots {
     map: MmapRaw,
     count: u64,
     record_bytes: usize,
 }
 
 impl Slots {
-    fn open(path: &Path, setup: &Setup) -> Result<Self> {
+    pub(super) fn open(path: &Path, setup: &Setup) -> Result<Self> {
         let (count, record_bytes) = (setup.capacity, setup.record_bytes);
         let slots_bytes = usize::try_from(count)? * (record_bytes + SUM_BYTES);
         let file: File =
@@ -53,7 +61,7 @@ impl Slots {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "an offset in a mapping fits")]
-    fn offset_of(&self, id: u64) -> usize {
+    pub(super) fn offset_of(&self, id: u64) -> usize {
         HEADER_BYTES + (id % self.count) as usize * self.slot_bytes()
     }
 
@@ -65,8 +73,29 @@ impl Slots {
         self.map.len()
     }
 
+    /// The offset of the slot after this one.
+    pub(super) fn after(&self, offset: usize) -> usize {
+        let after = offset + self.slot_bytes();
+        if after == self.end() { HEADER_BYTES } else { after }
+    }
+
+    /// The slots of these ids are on stable storage when this returns.
+    pub(super) fn sync(&self, ids: &Range<u64>) -> Result<()> {
+        let (first, end) = (self.offset_of(ids.start), self.offset_of(ids.end));
+        if end > first {
+            self.map.flush_range(first, end - first)?;
+        } else {
+            self.map.flush()?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn sync_all(&self) -> Result<()> {
+        Ok(self.map.flush()?)
+    }
+
     #[expect(unsafe_code, reason = "`next` is shared with readers of other processes")]
-    fn next(&self) -> &AtomicU64 {
+    pub(super) fn next(&self) -> &AtomicU64 {
         // SAFETY: the map begins on a page, so that the pointer is aligned; it is as long as
         // `HEADER_BYTES` at least, lives as long as `self`, and its first word is used as an atomic
         // by everyone.
@@ -75,7 +104,7 @@ impl Slots {
 
     /// Copies a record and its checksum to this offset.
     #[expect(unsafe_code, reason = "the limit is a copy into mapped memory")]
-    fn store(&self, offset: usize, payload: &[u8], sum: u32) {
+    pub(super) fn store(&self, offset: usize, payload: &[u8], sum: u32) {
         assert!(payload.len() == self.record_bytes && offset + self.slot_bytes() <= self.end());
         // SAFETY: the slot lies within the map, as just checked; nobody reads it while it is
         // written, as `Slots` says.
@@ -88,7 +117,7 @@ impl Slots {
 
     /// Copies a record from this offset; its checksum comes back.
     #[expect(unsafe_code, reason = "the limit is a copy from mapped memory")]
-    fn load(&self, offset: usize, payload: &mut [u8]) -> u32 {
+    pub(super) fn load(&self, offset: usize, payload: &mut [u8]) -> u32 {
         assert!(payload.len() == self.record_bytes && offset + self.slot_bytes() <= self.end());
         // SAFETY: the slot lies within the map, as just checked; nobody writes it while it is read,
         // as `Slots` says.
@@ -101,7 +130,7 @@ impl Slots {
 }
 
 /// As ringkeep's, but for its salt: seeded from the id.
-fn checksum(id: u64, payload: &[u8]) -> u32 {
+pub(super) fn checksum(id: u64, payload: &[u8]) -> u32 {
     let mut hasher = Hasher::new_with_initial(seed(id));
     hasher.update(payload);
     hasher.finalize()
@@ -120,33 +149,22 @@ struct Appender<'a> {
 impl Writer for Appender<'_> {
     fn append(&mut self, ids: Range<u64>, records: &mut Records) -> Result<()> {
         let slots = self.slots;
-        let first = slots.offset_of(ids.start);
-        let mut offset = first;
+        let mut offset = slots.offset_of(ids.start);
         for id in ids.clone() {
             let payload = records.make(id);
             slots.store(offset, payload, checksum(id, payload));
-            offset += slots.slot_bytes();
-            if offset == slots.end() {
-                offset = HEADER_BYTES;
-            }
+            offset = slots.after(offset);
             if id % PUBLISHED_AT_ONCE == 0 {
                 // Release: pairs with a reader's Acquire load; the records below are in place.
                 slots.next().store(id + 1, Ordering::Release);
             }
         }
         slots.next().store(ids.end, Ordering::Release);
-        if self.syncs == Syncs::EachAppend {
-            if offset > first {
-                slots.map.flush_range(first, offset - first)?;
-            } else {
-                slots.map.flush()?;
-            }
-        }
-        Ok(())
+        if self.syncs == Syncs::EachAppend { slots.sync(&ids) } else { Ok(()) }
     }
 
     fn sync(&mut self) -> Result<()> {
-        Ok(self.slots.map.flush()?)
+        self.slots.sync_all()
     }
 }
 
@@ -185,10 +203,7 @@ impl Reader for Walker<'_> {
         let mut offset = self.slots.offset_of(ids.start);
         for id in ids {
             self.look(id, offset, records)?;
-            offset += self.slots.slot_bytes();
-            if offset == self.slots.end() {
-                offset = HEADER_BYTES;
-            }
+            offset = self.slots.after(offset);
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `limit` | `memcpy` and `crc32fast` over a mapped file, slots as ringkeep's; no protocol |
 //! | `file` | a plain file: writes of 64 KiB, reads by position, nothing checked |
+//! | `striped` | the same slots, under 64 locks of `parking_lot`: one for each append and read |
 //! | `ringkeep` | mapped; readers open the archive as those of other processes do |
 //! | `ringkeep_file` | `Io::File` on both ends; appends in batches of 64 KiB, as `file` does |
 //! | `ringkeep_view` | mapped; readers are the producer's own, single reads are views |
@@ -29,6 +30,7 @@ mod lmdb;
 mod redb;
 mod ringkeep;
 mod sqlite;
+mod striped;
 
 use std::{
     ops::Range,
@@ -43,11 +45,12 @@ use crate::table::{OURS, Role};
 pub(crate) const LIMIT: &str = "limit";
 pub(super) const FILE: &str = "file";
 pub(super) const OURS_BY_POSITION: &str = "ringkeep_file";
-const OURS_IN_PROCESS: &str = "ringkeep_view";
+pub(super) const OURS_IN_PROCESS: &str = "ringkeep_view";
+pub(super) const STRIPED: &str = "striped";
 pub(super) const LMDB: &str = "lmdb";
 pub(super) const REDB: &str = "redb";
 pub(super) const SQLITE: &str = "sqlite";
-const FJALL: &str = "fjall";
+pub(super) const FJALL: &str = "fjall";
 
 /// What the databases are given as a cache.
 const CACHE_BYTES: u32 = 64 << 20;
@@ -194,15 +197,26 @@ impl Side {
         self.name != OURS_IN_PROCESS
     }
 
+    /// Opens a reader of what is not in memory. The raw ways of the limit and of the plain file are
+    /// the best that they have for that.
+    pub(super) fn watch_cold(&self) -> Option<OpenReader> {
+        match self.name {
+            LIMIT => Some(limit::watch_cold),
+            FILE => Some(file::watch_cold),
+            _ => self.watch,
+        }
+    }
+
     /// Whether it has two ways to scan; the limit is there for the ratio.
     pub(super) fn reads_ranges(&self) -> bool {
         self.name == LIMIT || self.name.starts_with(OURS)
     }
 }
 
-pub(super) const SIDES: [Side; 9] = [
+pub(super) const SIDES: [Side; 10] = [
     Side { name: LIMIT, role: Role::Limit, open: limit::open, watch: Some(limit::watch) },
     Side { name: FILE, role: Role::Limit, open: file::open, watch: None },
+    Side { name: STRIPED, role: Role::Peer, open: striped::open, watch: None },
     Side { name: OURS, role: Role::Ours, open: ringkeep::open, watch: Some(ringkeep::watch) },
     Side {
         name: OURS_BY_POSITION,
@@ -261,7 +275,7 @@ mod tests {
             reader.follow(kept.end - 5..kept.end + 1, &records, &Wait::new())
         })?;
         let kept = kept.start + 1..kept.end + 1;
-        if let Some(watch) = side.watch {
+        for watch in side.watch.into_iter().chain(side.watch_cold()) {
             watch(place, setup, &mut |reader| read(reader, &kept, &records))?;
         }
         (side.open)(place, setup, &mut |_, readers| read(&mut *readers.reader()?, &kept, &records))
