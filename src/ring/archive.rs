@@ -340,13 +340,16 @@ impl Archive {
     /// Ids below it are overwritten, about to be, or dropped.
     #[inline]
     pub(crate) fn oldest(&self, session: &Session) -> u64 {
-        self.oldest_in(session, self.cursors())
+        self.oldest_below(session, self.next(session))
     }
 
+    /// The same, where `next` is what was to come next a moment ago. Its cache line is one that the
+    /// producer stores to with each record: whoever looks at it twice may wait for it twice.
     #[inline]
-    pub(crate) fn oldest_in(&self, session: &Session, cursors: Cursors<'_>) -> u64 {
+    pub(crate) fn oldest_below(&self, session: &Session, next: u64) -> u64 {
+        let cursors = self.cursors();
         match &session.cold {
-            None => self.oldest_of(cursors.claim(), cursors.kept(), cursors.next()),
+            None => self.oldest_of(cursors.claim(), cursors.kept(), next),
             Some(view) => self.oldest_of(view.claim, view.kept, view.next),
         }
     }
@@ -358,8 +361,7 @@ impl Archive {
         self.oldest_of(cursors.claim(), cursors.kept(), cursors.next())
     }
 
-    /// Ids below it are overwritten, or about to be, or dropped. It is at most `oldest_shown`, and
-    /// found without `next`, whose cache line the producer stores to with each record.
+    /// Ids below it are overwritten, or about to be, or dropped; without a look at `next`.
     #[inline]
     pub(crate) fn oldest_claimed(&self) -> u64 {
         let cursors = self.cursors();

@@ -44,8 +44,9 @@ impl Archive {
         copy: impl FnOnce(Range<u64>) -> Result<()>,
     ) -> Result<Range<u64>> {
         let session = self.session()?;
-        let oldest = self.oldest(&session);
-        Ok(self.between_looks_of(&session, |next| copy(oldest..next).is_ok()))
+        Ok(self.between_looks_of(&session, |next| {
+            copy(self.oldest_below(&session, next)..next).is_ok()
+        }))
     }
 
     /// The same in a session, with the id that comes next.
@@ -75,7 +76,7 @@ impl Archive {
         if !is_believed || !session.is_of(cursors) {
             return 0..0;
         }
-        self.oldest_in(session, cursors)..next
+        self.oldest_below(session, next)..next
     }
 }
 
