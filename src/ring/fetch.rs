@@ -19,6 +19,8 @@ const AHEAD_MIN: usize = 4 << 10;
 /// By position each read is a system call; out of a mapping the copy stays in the nearest cache.
 const AHEAD_MAX: usize = 64 << 10;
 const AHEAD_MAX_MAPPED: usize = 16 << 10;
+/// Smaller slots come from memory in time by themselves.
+const CACHE_LINE: usize = 64;
 /// The longest sleep before a waiting reader looks again by itself.
 pub(crate) const SLEEP_MAX: Duration = Duration::from_millis(500);
 /// Pauses between two looks of a reader that waits: longer and longer, 17 looks a second at last.
@@ -182,11 +184,20 @@ impl Ahead {
             archive.shards.read_many(archive.place(Id(ids.start)), &mut self.slots)
         })?;
         self.start = ids.start;
+        // A walk that finds much is going to find more: while this is proven, the next slots are on
+        // their way from memory.
+        let is_up = goes_on && ids.end < wanted.end;
+        let is_full = self.slots.len() + self.slot_size > self.bytes;
+        let is_worth_it = self.slot_size >= CACHE_LINE;
+        let mut early = (is_up && is_full && is_worth_it).then(|| archive.place(Id(ids.end)));
         let salt = archive.identity.salt;
-        let slots = ids.zip(self.slots.chunks_exact(self.slot_size));
-        self.proven.extend(
-            slots.map(|(id, slot)| believed.contains(&id) && slot::is_record(salt, Id(id), slot)),
-        );
+        for (id, slot) in ids.zip(self.slots.chunks_exact(self.slot_size)) {
+            if let Some(place) = &mut early {
+                archive.shards.load_early(*place);
+                *place = archive.shards.after(*place);
+            }
+            self.proven.push(believed.contains(&id) && slot::is_record(salt, Id(id), slot));
+        }
         Ok(())
     }
 
