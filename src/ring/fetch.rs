@@ -141,17 +141,14 @@ impl Ahead {
         Ok(self.proves(id))
     }
 
-    /// Forgets what was read a while ago, for a follower who may have waited since: what shows the
+    /// Whether what was read is as it was, for a follower who may have waited since: what shows the
     /// pages as they are knows whether `id` is lapped or something was rewritten.
     #[inline]
-    pub(crate) fn refresh(&mut self, archive: &Archive, id: u64) {
-        let is_old = if archive.shards.are_mapped() {
-            archive.oldest_claimed() > id || archive.cursors().counter() != self.counter
+    pub(crate) fn is_fresh(&self, archive: &Archive, id: u64) -> bool {
+        if archive.shards.are_mapped() {
+            archive.oldest_claimed() <= id && archive.cursors().counter() == self.counter
         } else {
-            archive.disk.now().saturating_sub(self.read_at) > PAUSE_MAX
-        };
-        if is_old {
-            self.clear();
+            archive.disk.now().saturating_sub(self.read_at) <= PAUSE_MAX
         }
     }
 
