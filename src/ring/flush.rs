@@ -18,6 +18,11 @@ pub(crate) fn write_back(archive: &Archive, ids: Range<u64>) -> Result<()> {
     runs(archive, ids).into_iter().try_for_each(|slots| archive.shards.write_back(slots))
 }
 
+/// Has the pages of `ids` ready for stores.
+pub(crate) fn make_ready(archive: &Archive, ids: Range<u64>) -> Result<()> {
+    runs(archive, ids).into_iter().try_for_each(|slots| archive.shards.make_ready(slots))
+}
+
 /// The slots of `ids`: up to the last one, and from the first one on.
 fn runs(archive: &Archive, ids: Range<u64>) -> [Range<u64>; 2] {
     let geometry = archive.geometry();

@@ -21,7 +21,7 @@ use std::{
 
 use crossbeam_utils::CachePadded;
 
-use super::{cursors::Cursors, durability::Durability};
+use super::{ahead::Ahead, cursors::Cursors, durability::Durability};
 
 /// At most one wake in this time while records keep coming: twice as long after each, up to the
 /// longest. What a processor stores is visible to all others in far less than the shortest.
@@ -35,6 +35,7 @@ pub(crate) struct Helpers {
     waker: Arc<Waker>,
     flusher: Option<JoinHandle<()>>,
     waking: Option<JoinHandle<()>>,
+    pub(crate) ahead: Ahead,
 }
 
 /// Written by the producer (`woken` while armed) and the waker thread; neither is on the other's
@@ -56,8 +57,10 @@ impl Helpers {
             woken: AtomicU64::new(0),
             stop: AtomicBool::new(false),
         });
-        let mut helpers =
-            Self { durability: Arc::clone(durability), waker, flusher: None, waking: None };
+        let ahead = Ahead::new(&durability.archive);
+        let durability = Arc::clone(durability);
+        let mut helpers = Self { durability, waker, flusher: None, waking: None, ahead };
+        let durability = &helpers.durability;
         if durability.archive.disk.has_threads() {
             let (durability, waker) = (Arc::clone(durability), Arc::clone(&helpers.waker));
             let flushing = Arc::clone(&durability);
@@ -102,7 +105,8 @@ impl Helpers {
         if let Some(waking) = &self.waking {
             waking.thread().unpark();
         }
-        [self.flusher.take(), self.waking.take()].into_iter().flatten()
+        let ahead = self.ahead.leave();
+        [self.flusher.take(), self.waking.take(), ahead].into_iter().flatten()
     }
 }
 
@@ -151,6 +155,9 @@ impl Waker {
     }
 }
 
-fn spawn(name: &str, task: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+pub(super) fn spawn(
+    name: &str,
+    task: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name(name.into()).spawn(task)
 }
