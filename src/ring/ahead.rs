@@ -1,10 +1,10 @@
 //! The third thread of a mapped producer: it has the pages ready that the producer comes to next.
 //!
-//! A page of a file costs its first store a fault, and so does a page that was written back. Behind
-//! a producer at speed that is most of what an append takes. So the producer tells where it is, once
-//! a stretch of about a large folio, and this thread has the next stretches mapped and writable.
-//! It changes no byte, and nothing relies on it: whatever fails ends the help, and the producer
-//! meets the faults itself.
+//! A page of a file costs its first store a fault, and so does a page that was written back. For a
+//! producer at speed that is most of what an append takes. So it tells where it is, once a stretch
+//! of about a large folio, and this thread has the next stretches mapped and writable. It changes
+//! no byte, and nothing relies on it: whatever fails ends the help, and the producer meets the
+//! faults itself.
 //!
 //! Ready pages are dirty, so there is no help for a producer that gains nothing by it: one that
 //! takes its time, and one that syncs within each stretch. The thread begins with the first stretch
@@ -94,7 +94,8 @@ impl Ahead {
         };
         // No more than a stretch where the producer has skipped ids.
         let records = u32::try_from((first - before.first).min(stretch)).unwrap_or(u32::MAX);
-        let is_fast = at - before.at < self.pace.saturating_mul(records);
+        let took = at.saturating_sub(before.at);
+        let is_fast = took < self.pace.saturating_mul(records);
         self.helps = is_fast && entered.syncs - before.syncs <= SYNCS;
         if self.helps {
             self.tell(first + stretch);
@@ -161,12 +162,15 @@ fn wanted(next: u64, ready: u64, stretch: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs::OpenOptions, ops::Range, path::Path, sync::mpsc};
+    use std::{ops::Range, path::Path, sync::mpsc};
 
     use tempfile::TempDir;
 
     use super::*;
-    use crate::ring::{options::RingOptions, producer::Producer};
+    use crate::{
+        disk::seam::{Access, Disk},
+        ring::{choices::Io, options::RingOptions, producer::Producer},
+    };
 
     /// Longer than anything here takes, on a busy machine too.
     const PATIENCE: Duration = Duration::from_secs(30);
@@ -196,9 +200,10 @@ mod tests {
     }
 
     fn wait_until(done: impl Fn() -> bool) {
-        let begun = std::time::Instant::now();
+        let disk = Disk::default();
+        let end = disk.now() + PATIENCE;
         while !done() {
-            assert!(begun.elapsed() < PATIENCE, "it never comes");
+            assert!(disk.now() < end, "it never comes");
             thread::yield_now();
         }
     }
@@ -294,7 +299,7 @@ mod tests {
         let options = RingOptions::new(RECORD_BYTES, (STRETCHES + 1) * STRETCH - 300);
         let small = options.create(directory.path().join("small.dat")).unwrap();
         assert_eq!(Ahead::new(&small.durability().archive).enter(0), u64::MAX);
-        let options = RingOptions::new(RECORD_BYTES, CAPACITY).io(crate::Io::File);
+        let options = RingOptions::new(RECORD_BYTES, CAPACITY).io(Io::File);
         let unmapped = options.create(directory.path().join("unmapped.dat")).unwrap();
         assert_eq!(Ahead::new(&unmapped.durability().archive).enter(0), u64::MAX);
     }
@@ -304,8 +309,8 @@ mod tests {
         let directory = TempDir::new().unwrap();
         let mut producer = ring(directory.path(), 1);
         let archive = Arc::clone(&producer.durability().archive);
-        let file = OpenOptions::new().write(true).open(directory.path().join("cache.dat")).unwrap();
-        file.set_len(FOLIO_BYTES).unwrap();
+        let file = archive.disk.open(&archive.path, Access::Write).unwrap();
+        file.truncate(FOLIO_BYTES).unwrap();
         let mut ahead = Ahead::new(&archive);
         run(&mut ahead);
         let thread = ahead.thread.as_ref().unwrap();
@@ -330,7 +335,9 @@ mod tests {
             let (sender, ended) = mpsc::channel();
             let threads = ahead.leave();
             thread::spawn(move || {
-                threads.into_iter().for_each(|thread| thread.join().unwrap());
+                if let Some(thread) = threads {
+                    thread.join().unwrap();
+                }
                 sender.send(()).unwrap();
             });
             ended.recv_timeout(PATIENCE).expect("it ends");

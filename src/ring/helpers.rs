@@ -1,5 +1,5 @@
-//! The producer's two threads: the flusher, which syncs, and the waker, which tells waiting
-//! readers.
+//! The producer's threads: the flusher, which syncs; the waker, which tells waiting readers; and,
+//! for one at speed, that of `ahead.rs`.
 //!
 //! Readers register nowhere, so a wake is a system call whether anybody sleeps or not. The first
 //! record after a quiet time is told by the producer itself; during a burst the waker tells at most
@@ -90,7 +90,7 @@ impl Helpers {
         thread.thread().unpark();
     }
 
-    /// Ends both threads, after what they are doing. Called twice, it does nothing.
+    /// Ends the threads, after what they are doing. Called twice, it does nothing.
     pub(crate) fn stop(&mut self) {
         for thread in self.leave() {
             // A flusher that panicked has poisoned its producer.
@@ -98,7 +98,7 @@ impl Helpers {
         }
     }
 
-    /// Tells both threads to end, without waiting for it.
+    /// Tells the threads to end, without waiting for it.
     pub(crate) fn leave(&mut self) -> impl Iterator<Item = JoinHandle<()>> + use<> {
         self.durability.stop();
         self.waker.stop.store(true, Release);

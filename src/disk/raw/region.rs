@@ -181,10 +181,10 @@ impl Region {
         self.check_writable(offset, length);
         let Memory::Mapped(map) = &self.memory else { return Ok(()) };
         if remap {
-            // SAFETY: `map` shares a file. What was stored is in its page cache and stays there, the
-            // marks of what is dirty go there too, and whoever comes next, also in the middle of
-            // this, gets the same page mapped again: it finds the bytes that it would have found.
-            // A file that is cut short has lost these pages from every mapping before.
+            // SAFETY: `map` shares a file. What was stored is in its page cache and stays there,
+            // the marks of what is dirty go there too, and whoever comes next, also in the middle
+            // of this, gets the same page mapped again: it finds the bytes that it would have
+            // found. A file that was cut short has lost these pages from every mapping before.
             unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, offset, length)? };
         }
         map.advise_range(Advice::PopulateWrite, offset, length)
