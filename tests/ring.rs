@@ -3,6 +3,8 @@
 //!
 //! Processes, crashes and the command have test binaries of their own.
 
+#[path = "ring/ahead.rs"]
+mod ahead;
 #[path = "ring/append.rs"]
 mod append;
 #[path = "ring/budget.rs"]

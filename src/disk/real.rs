@@ -380,6 +380,10 @@ impl RealFile {
         raw::cached(&self.file)
     }
 
+    pub(crate) fn is_dirty(&self, bytes: Range<u64>) -> io::Result<bool> {
+        raw::is_dirty(&self.file, bytes)
+    }
+
     pub(crate) fn write_back(&self, bytes: Range<u64>) -> io::Result<()> {
         raw::write_back(&self.file, bytes)
     }

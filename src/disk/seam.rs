@@ -268,6 +268,11 @@ impl File {
         dispatch!(self: Self, file => file.cached())
     }
 
+    /// Whether each page of a range is dirty in the page cache.
+    pub(crate) fn is_dirty(&self, bytes: Range<u64>) -> io::Result<bool> {
+        dispatch!(self: Self, file => file.is_dirty(bytes))
+    }
+
     pub(crate) fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         dispatch!(self: Self, file => file.write_at(bytes, offset))
     }

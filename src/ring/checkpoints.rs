@@ -14,6 +14,9 @@ use crate::{
 
 /// The limit's step doubles while raising it that often: up to a second's worth of records.
 const STEP_WORTH: Duration = Duration::from_secs(1);
+/// Where it is still less than that, the step grows by so much: a producer at speed reaches the
+/// limit before the page with the next one is on the disk, and waits for each of the first few.
+const FAST: u32 = 8;
 const NO_RANGE: CrashRange = CrashRange { first: 0, end: 0 };
 
 /// The newest checkpoint, and how far the next one will go.
@@ -69,8 +72,10 @@ impl Checkpoints {
         let limit = self.newest.limit.max(ids.end).max((ids.start + self.step).min(ID_END));
         self.write(archive, Checkpoint { limit, kept, ..self.present(archive) })?;
         let now = archive.disk.now();
-        if self.raised_at.is_none_or(|before| now.saturating_sub(before) < STEP_WORTH) {
-            self.step = (2 * self.step).min(step_max(archive));
+        let since = self.raised_at.map_or(STEP_WORTH / 2, |before| now.saturating_sub(before));
+        if since < STEP_WORTH {
+            let growth = if since < STEP_WORTH / FAST { FAST } else { 2 };
+            self.step = (u64::from(growth) * self.step).min(step_max(archive));
         }
         self.raised_at = Some(now);
         Ok(())

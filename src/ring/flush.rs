@@ -14,3 +14,8 @@ pub(crate) fn sync_slots(archive: &Archive, ids: Range<u64>) -> Result<()> {
 pub(crate) fn write_back(archive: &Archive, ids: Range<u64>) -> Result<()> {
     archive.shards.runs_of(ids).into_iter().try_for_each(|slots| archive.shards.write_back(slots))
 }
+
+/// Has the pages of `ids` ready for stores.
+pub(crate) fn make_ready(archive: &Archive, ids: Range<u64>) -> Result<()> {
+    archive.shards.runs_of(ids).into_iter().try_for_each(|slots| archive.shards.make_ready(slots))
+}

@@ -1,5 +1,5 @@
-//! The producer's two threads: the flusher, which syncs, and the waker, which tells waiting
-//! readers.
+//! The producer's threads: the flusher, which syncs; the waker, which tells waiting readers; and,
+//! for one at speed, that of `ahead.rs`.
 //!
 //! Readers register nowhere, so a wake is a system call whether anybody sleeps or not. The first
 //! record after a quiet time is told by the producer itself; during a burst the waker tells at most
@@ -21,7 +21,7 @@ use std::{
 
 use crossbeam_utils::CachePadded;
 
-use super::{cursors::Cursors, durability::Durability};
+use super::{ahead::Ahead, cursors::Cursors, durability::Durability};
 
 /// At most one wake in this time while records keep coming: twice as long after each, up to the
 /// longest. What a processor stores is visible to all others in far less than the shortest.
@@ -35,6 +35,7 @@ pub(crate) struct Helpers {
     waker: Arc<Waker>,
     flusher: Option<JoinHandle<()>>,
     waking: Option<JoinHandle<()>>,
+    pub(crate) ahead: Ahead,
 }
 
 /// Written by the producer (`woken` while armed) and the waker thread; neither is on the other's
@@ -56,8 +57,10 @@ impl Helpers {
             woken: AtomicU64::new(0),
             stop: AtomicBool::new(false),
         });
-        let mut helpers =
-            Self { durability: Arc::clone(durability), waker, flusher: None, waking: None };
+        let ahead = Ahead::new(&durability.archive);
+        let durability = Arc::clone(durability);
+        let mut helpers = Self { durability, waker, flusher: None, waking: None, ahead };
+        let durability = &helpers.durability;
         if durability.archive.disk.has_threads() {
             let (durability, waker) = (Arc::clone(durability), Arc::clone(&helpers.waker));
             let flushing = Arc::clone(&durability);
@@ -87,7 +90,7 @@ impl Helpers {
         thread.thread().unpark();
     }
 
-    /// Ends both threads, after what they are doing. Called twice, it does nothing.
+    /// Ends the threads, after what they are doing. Called twice, it does nothing.
     pub(crate) fn stop(&mut self) {
         for thread in self.leave() {
             // A flusher that panicked has poisoned its producer.
@@ -95,14 +98,15 @@ impl Helpers {
         }
     }
 
-    /// Tells both threads to end, without waiting for it.
+    /// Tells the threads to end, without waiting for it.
     pub(crate) fn leave(&mut self) -> impl Iterator<Item = JoinHandle<()>> + use<> {
         self.durability.stop();
         self.waker.stop.store(true, Release);
         if let Some(waking) = &self.waking {
             waking.thread().unpark();
         }
-        [self.flusher.take(), self.waking.take()].into_iter().flatten()
+        let ahead = self.ahead.leave();
+        [self.flusher.take(), self.waking.take(), ahead].into_iter().flatten()
     }
 }
 
@@ -151,6 +155,9 @@ impl Waker {
     }
 }
 
-fn spawn(name: &str, task: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+pub(super) fn spawn(
+    name: &str,
+    task: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name(name.into()).spawn(task)
 }

@@ -4,6 +4,7 @@
 //! the `cursors`; `durability` makes it safe; `reading` copies it out and decides what the copy is
 //! worth; `recover` makes good what a crash left.
 
+mod ahead;
 pub(crate) mod archive;
 pub(crate) mod batch;
 mod budget;

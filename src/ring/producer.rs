@@ -438,6 +438,7 @@ impl Producer {
     fn sync_now(&mut self) -> Result<()> {
         self.writer.durability.sync()?;
         self.begun = self.writer.next();
+        self.writer.helpers.ahead.synced(self.begun);
         Ok(())
     }
 

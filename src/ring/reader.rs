@@ -240,9 +240,9 @@ impl Ring {
 
     /// Looks at a record: in place in the producer's process, in a checked copy elsewhere.
     ///
-    /// In the producer's process `look` runs under a lock: be brief. The producer takes it before it
-    /// begins a block of up to 256 records, if one of them goes into this slot or a few others. An
-    /// append from inside is refused with [`Error::InsideView`].
+    /// In the producer's process `look` runs under a lock: be brief. The producer takes it before
+    /// it begins a block of up to 256 records, if one of them goes into this slot or a few others.
+    /// An append from inside is refused with [`Error::InsideView`].
     ///
     /// # Errors
     ///

@@ -18,6 +18,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
+    budget::FOLIO_BYTES,
     layout,
     lookup::{Geometry, Id, Lookup, Place, SlotIndex},
     pages::unreadable,
@@ -421,6 +422,29 @@ impl Shards {
             let begin = self.offset_of(first);
             let bytes = (count * self.geometry.slot_size()) as u64;
             self.files[first.shard].write_back(begin..begin + bytes)
+        })
+    }
+
+    /// Has the folios mapped and writable in which neighbouring slots begin, each of them whole and
+    /// once: up to the one where the next slots begin.
+    pub(crate) fn make_ready(&self, slots: Range<u64>) -> Result<()> {
+        let Form::Mapped(regions) = &self.form else { return Ok(()) };
+        self.run(slots, |first, count| {
+            let (index, file) = (u32::try_from(first.shard).unwrap_or(u32::MAX), first.shard);
+            let begin = layout::slots_offset(index, self.geometry.record_size);
+            let folio = |offset: u64| (offset / FOLIO_BYTES * FOLIO_BYTES).max(begin);
+            let end = self.offset_of(first) + (count * self.geometry.slot_size()) as u64;
+            let file_end = layout::file_bytes(&self.geometry, index);
+            let bytes = folio(self.offset_of(first))..if end < file_end { folio(end) } else { end };
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            // Pages that were written back are mapped and not writable. The kernel makes them so
+            // one by one; mapped anew, a folio takes one fault. It tells since Linux 6.5, which is
+            // before it maps folios whole.
+            let remap = !self.files[file].is_dirty(bytes.clone()).unwrap_or(true);
+            let number = |offset: u64| usize::try_from(offset - begin).unwrap_or(usize::MAX);
+            regions[file].make_ready(number(bytes.start)..number(bytes.end), remap)
         })
     }
 

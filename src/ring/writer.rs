@@ -124,7 +124,7 @@ impl Writer {
     #[cold]
     fn make_room(&mut self, first: u64, end: u64) -> Result<()> {
         self.room = match self.archive.budget {
-            None => u64::MAX,
+            None => end.max(self.helpers.ahead.enter(first)),
             Some(budget) => {
                 let clean = self.durability.write_back(first, end, budget.dirty_slots)?;
                 end.max((first + budget.step()).min(clean + budget.dirty_slots))

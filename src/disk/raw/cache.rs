@@ -32,18 +32,27 @@ pub(crate) struct Cached {
 /// What the page cache holds of a file. The kernel tells its owner, and whoever may write it.
 pub(crate) fn cached(file: &File) -> io::Result<Cached> {
     // A length of 0 means up to the end.
-    let range = CacheRange { offset: 0, length: 0 };
+    let found = cache_stat(file, &CacheRange { offset: 0, length: 0 })?;
+    let page = rustix::param::page_size() as u64;
+    Ok(Cached { bytes: found.cached * page, dirty: (found.dirty + found.writeback) * page })
+}
+
+/// Whether each page of a range, which is not empty, is dirty.
+pub(crate) fn is_dirty(file: &File, bytes: Range<u64>) -> io::Result<bool> {
+    let length = bytes.end - bytes.start;
+    let found = cache_stat(file, &CacheRange { offset: bytes.start, length })?;
+    let page = rustix::param::page_size() as u64;
+    Ok(found.dirty >= bytes.end.div_ceil(page) - bytes.start / page)
+}
+
+fn cache_stat(file: &File, range: &CacheRange) -> io::Result<CacheStat> {
     let mut found = CacheStat::default();
     // SAFETY: the descriptor is open for the life of `file`; the kernel reads one valid range and
     // writes one valid answer, both laid out as its header has them; flags are none.
     let code = unsafe {
-        libc::syscall(SYS_CACHESTAT, file.as_raw_fd(), &raw const range, &raw mut found, 0)
+        libc::syscall(SYS_CACHESTAT, file.as_raw_fd(), &raw const *range, &raw mut found, 0)
     };
-    if code != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let page = rustix::param::page_size() as u64;
-    Ok(Cached { bytes: found.cached * page, dirty: (found.dirty + found.writeback) * page })
+    if code == 0 { Ok(found) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Starts writing the dirty pages of a range, and waits until they are written.

@@ -11,7 +11,7 @@ mod region;
 mod slots;
 
 pub(crate) use atomic::fence;
-pub(crate) use cache::{Cached, cached, write_back};
+pub(crate) use cache::{Cached, cached, is_dirty, write_back};
 #[cfg(feature = "store")]
 pub(crate) use lock::try_lock_shared;
 pub(crate) use lock::{is_locked, try_lock, unlock};

@@ -10,7 +10,7 @@ use std::{fmt, io, sync::atomic::Ordering, time::Duration};
 #[cfg(feature = "test-util")]
 use std::sync::Arc;
 
-use memmap2::MmapRaw;
+use memmap2::{Advice, MmapRaw, UncheckedAdvice};
 
 use super::{
     atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, fence, futex_wait, futex_wake},
@@ -36,6 +36,7 @@ pub(crate) struct Region {
 
 enum Memory {
     Mapped(MmapRaw),
+    Anonymous(#[expect(dead_code, reason = "keeps the bytes behind `base` alive")] MmapRaw),
     #[cfg(feature = "test-util")]
     Heap(#[expect(dead_code, reason = "keeps the bytes behind `base` alive")] Arc<Heap>),
 }
@@ -61,8 +62,16 @@ impl Region {
 
     /// Zeros of this process alone, where copies of a file's pages are kept.
     pub(crate) fn of_memory(length: usize) -> io::Result<Self> {
-        let map = memmap2::MmapOptions::new().len(length).map_anon()?;
-        Ok(Self::mapped(map.into(), true))
+        let map = MmapRaw::from(memmap2::MmapOptions::new().len(length).map_anon()?);
+        let (base, memory) = (map.as_mut_ptr(), Memory::Anonymous(map));
+        Ok(Self {
+            base,
+            length,
+            writable: true,
+            memory,
+            #[cfg(feature = "test-util")]
+            watch: None,
+        })
     }
 
     pub(crate) fn addresses(&self) -> std::ops::Range<usize> {
@@ -170,12 +179,28 @@ impl Region {
         match &self.memory {
             // Another thread may hold a view, which does not matter: the kernel only reads.
             Memory::Mapped(map) => map.flush_range(offset, length),
+            Memory::Anonymous(_) => Ok(()),
             #[cfg(feature = "test-util")]
             Memory::Heap(_) => match &self.watch {
                 Some(watch) => watch.sync(offset, length),
                 None => Ok(()),
             },
         }
+    }
+
+    /// Has the pages of a range mapped and writable, so that stores meet no fault; no byte changes.
+    /// `remap` maps them anew: of a large folio all at once then, and not page by page.
+    pub(crate) fn make_ready(&self, offset: usize, length: usize, remap: bool) -> io::Result<()> {
+        self.check_writable(offset, length);
+        let Memory::Mapped(map) = &self.memory else { return Ok(()) };
+        if remap {
+            // SAFETY: `map` shares a file. What was stored is in its page cache and stays there,
+            // the marks of what is dirty go there too, and whoever comes next, also in the middle
+            // of this, gets the same page mapped again: it finds the bytes that it would have
+            // found. A file that was cut short has lost these pages from every mapping before.
+            unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, offset, length)? };
+        }
+        map.advise_range(Advice::PopulateWrite, offset, length)
     }
 
     /// Sleeps until the 4-byte word at `offset` is woken or differs from `seen`, or time is over.

@@ -214,6 +214,11 @@ impl SlotRegion {
         self.region.sync(self.offset(index), count * self.size)
     }
 
+    /// Has bytes of the region mapped and writable, as far as it goes.
+    pub(crate) fn make_ready(&self, bytes: Range<usize>, remap: bool) -> io::Result<()> {
+        self.region.make_ready(bytes.start, bytes.end - bytes.start, remap)
+    }
+
     #[inline]
     fn offset(&self, index: usize) -> usize {
         self.first + index * self.size

@@ -151,6 +151,11 @@ impl SimFile {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    pub(crate) fn is_dirty(&self, _bytes: Range<u64>) -> io::Result<bool> {
+        self.disk.alive()?;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     /// What is written back is not durable: there is nothing to see of it.
     pub(crate) fn write_back(&self, _bytes: Range<u64>) -> io::Result<()> {
         self.disk.call()
