@@ -35,7 +35,7 @@ const SYNCS: u64 = 1;
 
 /// The producer's side.
 #[derive(Debug)]
-pub(crate) struct Ahead {
+pub(crate) struct PagesAhead {
     archive: Arc<Archive>,
     /// Records of a stretch; `None` where there is no help.
     stretch: Option<u64>,
@@ -64,7 +64,7 @@ struct Course {
     stop: AtomicBool,
 }
 
-impl Ahead {
+impl PagesAhead {
     pub(crate) fn new(archive: &Arc<Archive>) -> Self {
         let geometry = archive.geometry();
         // Not less than a folio: what is ready then begins behind the folio of the producer.
@@ -190,7 +190,7 @@ mod tests {
     }
 
     /// Enters three stretches as fast as it can.
-    fn run(ahead: &mut Ahead) {
+    fn run(ahead: &mut PagesAhead) {
         let end = (0..3).fold(0, |first, _| ahead.enter(first));
         assert!(end > 2 * STRETCH, "it is called once a stretch");
     }
@@ -260,7 +260,7 @@ mod tests {
         let producer = ring(directory.path(), 1);
         let archive = &producer.durability().archive;
         let mappings = archive.shards.mappings();
-        let mut ahead = Ahead::new(archive);
+        let mut ahead = PagesAhead::new(archive);
         run(&mut ahead);
         assert!(ahead.thread.is_some(), "it was at speed");
         wait_until(|| resident_pages(archive, &mappings) >= (STRETCHES - 1) * STRETCH);
@@ -281,10 +281,10 @@ mod tests {
         let directory = TempDir::new().unwrap();
         let producer = ring(directory.path(), 1);
         let archive = &producer.durability().archive;
-        let mut slow = Ahead { pace: Duration::ZERO, ..Ahead::new(archive) };
+        let mut slow = PagesAhead { pace: Duration::ZERO, ..PagesAhead::new(archive) };
         run(&mut slow);
         assert!(slow.thread.is_none());
-        let mut syncing = Ahead::new(archive);
+        let mut syncing = PagesAhead::new(archive);
         let mut first = 0;
         for _ in 0..5 {
             first = syncing.enter(first);
@@ -299,10 +299,10 @@ mod tests {
         let directory = TempDir::new().unwrap();
         let options = RingOptions::new(RECORD_BYTES, (STRETCHES + 1) * STRETCH - 300);
         let small = options.create(directory.path().join("small.dat")).unwrap();
-        assert_eq!(Ahead::new(&small.durability().archive).enter(0), u64::MAX);
+        assert_eq!(PagesAhead::new(&small.durability().archive).enter(0), u64::MAX);
         let options = RingOptions::new(RECORD_BYTES, CAPACITY).io(Io::File);
         let unmapped = options.create(directory.path().join("unmapped.dat")).unwrap();
-        assert_eq!(Ahead::new(&unmapped.durability().archive).enter(0), u64::MAX);
+        assert_eq!(PagesAhead::new(&unmapped.durability().archive).enter(0), u64::MAX);
     }
 
     #[test]
@@ -312,7 +312,7 @@ mod tests {
         let archive = Arc::clone(&producer.durability().archive);
         let file = archive.disk.open(&archive.path, Access::Write).unwrap();
         file.truncate(FOLIO_BYTES).unwrap();
-        let mut ahead = Ahead::new(&archive);
+        let mut ahead = PagesAhead::new(&archive);
         run(&mut ahead);
         let thread = ahead.thread.as_ref().unwrap();
         wait_until(|| thread.is_finished());
@@ -328,7 +328,7 @@ mod tests {
         let archive = &producer.durability().archive;
         let mappings = archive.shards.mappings();
         for rests in [false, true] {
-            let mut ahead = Ahead::new(archive);
+            let mut ahead = PagesAhead::new(archive);
             run(&mut ahead);
             if rests {
                 wait_until(|| resident_pages(archive, &mappings) >= STRETCHES * STRETCH);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{
     archive::Archive,
-    fetch::Ahead,
+    fetch::ReadAhead,
     lookup::Id,
     read::Read,
     slot::{self, Content},
@@ -38,7 +38,7 @@ pub struct ReadBatch {
     payloads: Vec<u8>,
     /// Of each id; `None` is a record, as nearly all of them are.
     outcomes: Vec<(u64, Option<Box<Read<()>>>)>,
-    ahead: Ahead,
+    ahead: ReadAhead,
 }
 
 impl ReadBatch {

@@ -84,7 +84,7 @@ impl Archive {
 
 /// Slots that were read together, for a reader that walks over ids.
 #[derive(Debug)]
-pub(crate) struct Ahead {
+pub(crate) struct ReadAhead {
     /// The id of the first one.
     start: u64,
     /// Which of them prove their record; each of the others is looked at by itself.
@@ -98,7 +98,7 @@ pub(crate) struct Ahead {
     bytes: usize,
 }
 
-impl Default for Ahead {
+impl Default for ReadAhead {
     fn default() -> Self {
         Self {
             start: 0,
@@ -112,7 +112,7 @@ impl Default for Ahead {
     }
 }
 
-impl Ahead {
+impl ReadAhead {
     /// Where the slot of this id is, if it was read; ids before the first one are far behind it.
     #[inline]
     fn index(&self, id: u64) -> usize {

@@ -21,7 +21,7 @@ use std::{
 
 use crossbeam_utils::CachePadded;
 
-use super::{ahead::Ahead, cursors::Cursors, durability::Durability};
+use super::{ahead::PagesAhead, cursors::Cursors, durability::Durability};
 
 /// At most one wake in this time while records keep coming: twice as long after each, up to the
 /// longest. What a processor stores is visible to all others in far less than the shortest.
@@ -35,7 +35,7 @@ pub(crate) struct Helpers {
     waker: Arc<Waker>,
     flusher: Option<JoinHandle<()>>,
     waking: Option<JoinHandle<()>>,
-    pub(crate) ahead: Ahead,
+    pub(crate) ahead: PagesAhead,
 }
 
 /// Written by the producer (`woken` while armed) and the waker thread; neither is on the other's
@@ -57,7 +57,7 @@ impl Helpers {
             woken: AtomicU64::new(0),
             stop: AtomicBool::new(false),
         });
-        let ahead = Ahead::new(&durability.archive);
+        let ahead = PagesAhead::new(&durability.archive);
         let durability = Arc::clone(durability);
         let mut helpers = Self { durability, waker, flusher: None, waking: None, ahead };
         let durability = &helpers.durability;

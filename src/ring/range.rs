@@ -9,7 +9,7 @@ use std::{
 use super::{
     archive::Archive,
     clock::{Verdict, Within},
-    fetch::Ahead,
+    fetch::ReadAhead,
     read::Read,
     stream::{Direction, Stream},
 };
@@ -39,7 +39,7 @@ pub struct RangeCursor {
     ids: Range<u64>,
     /// Which records are lent, if not all.
     within: Option<Within>,
-    ahead: Ahead,
+    ahead: ReadAhead,
     up: Stream,
     down: Stream,
     payload: Vec<u8>,
@@ -50,7 +50,7 @@ impl RangeCursor {
         let payload = vec![0; archive.geometry().record_size];
         let stream = |direction| Stream::new(&archive, direction);
         let (up, down) = (stream(Direction::Up), stream(Direction::Down));
-        Self { archive, ids, within: None, ahead: Ahead::default(), up, down, payload }
+        Self { archive, ids, within: None, ahead: ReadAhead::default(), up, down, payload }
     }
 
     /// The next id and what became of it; `None` at the end.

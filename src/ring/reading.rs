@@ -1,6 +1,8 @@
 //! Reading one slot while somebody may write it.
 //!
-//! A reader copies first and asks afterwards whether the copy can be trusted:
+//! A reader copies first and asks afterwards whether the copy can be trusted. Nearly always one
+//! copy between two looks at the pages proves the record (`fetch.rs`); whatever else there is, a
+//! look with care tells:
 //!
 //! 1. `next` (Acquire): an id at or above it was not written yet.
 //! 2. The rewrite counter, then the slot, copied as relaxed words.
@@ -31,6 +33,7 @@ use crate::{
 const PATIENT_LOOKS: u32 = 64;
 /// Looks before a reader gives up.
 const LOOKS_MAX: u32 = 100_000;
+
 impl Archive {
     /// Copies the record under `id` into `payload`, or says why there is none.
     pub(crate) fn read_slot(&self, id: u64, payload: &mut [u8]) -> Result<Read<()>> {

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     archive::Archive,
-    fetch::{Ahead, SLEEP_MAX},
+    fetch::{ReadAhead, SLEEP_MAX},
     read::Read,
     stream::{Direction, Stream},
     views::refuse_inside_view,
@@ -147,7 +147,7 @@ pub struct Tailer {
     replaced: bool,
     /// When it looked for a replacement last.
     looked: Duration,
-    ahead: Ahead,
+    ahead: ReadAhead,
     stream: Stream,
     /// How often it looked since the last news.
     looks: u32,
@@ -167,7 +167,7 @@ impl Tailer {
             missed: 0,
             replaced: false,
             looked: Duration::ZERO,
-            ahead: Ahead::default(),
+            ahead: ReadAhead::default(),
             stream,
             looks: 0,
             payload,

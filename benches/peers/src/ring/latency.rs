@@ -22,7 +22,7 @@ use super::{
 };
 use crate::rounds::in_rounds;
 
-const RECORD_BYTES: usize = 128;
+pub(super) const RECORD_BYTES: usize = 128;
 /// Reads are among the newest ids, one of so many parts of the ring; the producer may come up to
 /// where these begin.
 const PARTS: u64 = 4;

@@ -130,7 +130,7 @@ const FULL: Plan = Plan {
     groups: 500,
     followed_ring_bytes: 64 << 20,
     followed_bytes: 256 << 20,
-    followed_records: 2_000_000,
+    followed_records: 500_000,
     timed_reads: 100_000,
     wakes: 1_000,
 };
@@ -160,22 +160,29 @@ pub(crate) fn run(
     // First of all: a run of hours does not fail at its end.
     let wants_size = wants_size(directory, quick, choice, report)?;
     let mut board = Board::default();
-    let wanted = |part| choice.parts.is_empty() || choice.parts.contains(&part);
+    // A full run takes its time: whoever waits sees what for.
+    let begins = |part: Part, record_bytes: usize| {
+        let begins = choice.parts.is_empty() || choice.parts.contains(&part);
+        if begins {
+            eprintln!("{part:?}, {record_bytes} bytes ..");
+        }
+        begins
+    };
     for &record_bytes in choice.record_bytes_or(&SIZES) {
-        if wanted(Part::Hot) {
+        if begins(Part::Hot, record_bytes) {
             hot::run(&bench, record_bytes, &mut board)?;
         }
-        if wanted(Part::Durable) {
+        if begins(Part::Durable, record_bytes) {
             durable::run(&bench, record_bytes, &mut board)?;
         }
-        if wanted(Part::Follow) {
+        if begins(Part::Follow, record_bytes) {
             follow::run(&bench, record_bytes, &mut board)?;
         }
     }
-    if wanted(Part::Latency) {
+    if begins(Part::Latency, latency::RECORD_BYTES) {
         latency::run(&bench, &mut board)?;
     }
-    if wanted(Part::Wake) {
+    if begins(Part::Wake, wake::RECORD_BYTES) {
         wake::run(&bench, &mut board)?;
     }
     if wants_size {

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{rounds::in_rounds, table::OURS};
 
-const RECORD_BYTES: usize = 128;
+pub(super) const RECORD_BYTES: usize = 128;
 const RING_BYTES: u64 = 1 << 20;
 /// Between two appends, so that the reader sleeps again: longer than ringkeep takes to call a
 /// producer quiet, and less.
