@@ -361,11 +361,13 @@ impl Archive {
         self.oldest_of(cursors.claim(), cursors.kept(), cursors.next())
     }
 
-    /// Ids below it are overwritten, or about to be, or dropped; without a look at `next`.
+    /// Whether a published id is kept still. `next` is at most the claim, so that its cache line, one
+    /// that the producer stores to with each record, is left alone while the claim is far enough.
     #[inline]
-    pub(crate) fn oldest_claimed(&self) -> u64 {
+    pub(crate) fn is_kept(&self, id: u64) -> bool {
         let cursors = self.cursors();
-        self.oldest_of(cursors.claim(), cursors.kept(), 0)
+        let in_window = cursors.claim() <= id.saturating_add(self.geometry().capacity);
+        (in_window && cursors.kept() <= id) || self.oldest_shown() <= id
     }
 
     #[inline]

@@ -492,8 +492,7 @@ enum Task {
 fn store_again(archive: &Archive, unproven: &Range<u64>) -> Result<()> {
     let step = archive.budget.map_or(u64::MAX, |budget| budget.step_beside());
     for (id, stored) in last_of(unproven, archive.geometry().slots).zip(1_u64..) {
-        let is_kept = || archive.oldest_shown() <= id;
-        archive.shards.write_again(archive.place(Id(id)), is_kept)?;
+        archive.shards.write_again(archive.place(Id(id)), || archive.is_kept(id))?;
         if stored.is_multiple_of(step) {
             write_back(archive, id + 1 - step..id + 1)?;
         }

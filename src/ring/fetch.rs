@@ -146,7 +146,7 @@ impl ReadAhead {
     #[inline]
     pub(crate) fn is_fresh(&self, archive: &Archive, id: u64) -> bool {
         if archive.shards.are_mapped() {
-            archive.oldest_claimed() <= id && archive.cursors().counter() == self.counter
+            archive.is_kept(id) && archive.cursors().counter() == self.counter
         } else {
             archive.disk.now().saturating_sub(self.read_at) <= PAUSE_MAX
         }

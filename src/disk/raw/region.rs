@@ -531,11 +531,11 @@ mod tests {
     fn every_cut_of_a_range_copies_exactly_its_bytes() {
         let region = Region::of_memory(4096).expect("memory");
         for offset in 0..24 {
-            for length in 0..40 {
-                region.write(0, &[0xAA; 96]);
+            for length in 0..80 {
+                region.write(0, &[0xAA; 128]);
                 let bytes: Vec<u8> = (1..=length).collect();
                 region.write(offset, &bytes);
-                let mut all = [0; 96];
+                let mut all = [0; 128];
                 region.read(0, &mut all);
                 let end = offset + usize::from(length);
                 assert_eq!(all[offset..end], bytes[..]);
