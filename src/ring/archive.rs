@@ -361,8 +361,8 @@ impl Archive {
         self.oldest_of(cursors.claim(), cursors.kept(), cursors.next())
     }
 
-    /// Whether a published id is kept still. `next` is at most the claim, so that its cache line, one
-    /// that the producer stores to with each record, is left alone while the claim is far enough.
+    /// Whether a published id is kept still. `next` is at most the claim, so that its cache line,
+    /// which the producer stores to with each record, is left alone while the claim tells enough.
     #[inline]
     pub(crate) fn is_kept(&self, id: u64) -> bool {
         let cursors = self.cursors();
